@@ -1,0 +1,52 @@
+"""The whole schema in one place: importing this module registers every table."""
+
+from sqlalchemy import Connection, MetaData, event, text
+from sqlmodel import SQLModel
+
+from db.models import (
+    audit,
+    catalog,
+    conversation,
+    identity,
+    ingestion,
+    planning,
+    purchasing,
+    stock,
+)
+
+_MODULES = (audit, catalog, conversation, identity, ingestion, planning, purchasing, stock)
+
+APPEND_ONLY = ("audit_event", "purchase_order_revision", "stock_movement")
+
+
+def metadata() -> MetaData:
+    """Return the metadata with every table registered."""
+    return SQLModel.metadata
+
+
+def append_only_statements(dialect: str) -> list[str]:
+    """Return the statements that make the history tables refuse UPDATE and DELETE."""
+    statements = []
+    for table in APPEND_ONLY:
+        if dialect == "sqlite":
+            statements += [
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+                for verb in ("UPDATE", "DELETE")
+            ]
+        else:
+            statements += [
+                f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
+                f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+                f"FOR EACH ROW EXECUTE FUNCTION {table}_append_only()",
+                f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
+            ]
+    return statements
+
+
+@event.listens_for(SQLModel.metadata, "after_create")
+def _create_triggers(_target: MetaData, connection: Connection, **_options: object) -> None:
+    for statement in append_only_statements(connection.dialect.name):
+        connection.execute(text(statement))

@@ -1,0 +1,178 @@
+"""Vocabulary: enums and small value types, standard library only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ItemStatus(StrEnum):
+    """Life of an item."""
+
+    NEW = "new"
+    ACTIVE = "active"
+    PHASE_OUT = "phase_out"
+    DISCONTINUED = "discontinued"
+
+
+class AliasKind(StrEnum):
+    """Where another name of an item comes from."""
+
+    NAME = "name"
+    SUPPLIER_SKU = "supplier_sku"
+    BARCODE = "barcode"
+
+
+class MovementKind(StrEnum):
+    """Why stock changed."""
+
+    OPENING = "opening"
+    RECEIPT = "receipt"
+    ISSUE = "issue"
+    RETURN = "return"
+    ADJUSTMENT = "adjustment"
+    TRANSFER = "transfer"
+
+
+class OrderState(StrEnum):
+    """Life of a purchase order (DESIGN §6)."""
+
+    DRAFT = "draft"
+    PENDING_APPROVAL = "pending_approval"
+    APPROVED = "approved"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    CHANGED = "changed"
+    REJECTED = "rejected"
+    PARTIALLY_RECEIVED = "partially_received"
+    RECEIVED = "received"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    SHORT_CLOSED = "short_closed"
+
+
+class ApprovalState(StrEnum):
+    """Life of an approval request."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    VOID = "void"
+
+
+class Decision(StrEnum):
+    """What a person can say to a pending approval; the same four words on every door."""
+
+    APPROVE = "approve"
+    EDIT = "edit"
+    REJECT = "reject"
+    RESPOND = "respond"
+
+
+class OutboxState(StrEnum):
+    """Life of a delivery."""
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    DELIVERED = "delivered"
+    IN_DOUBT = "in_doubt"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class ShipmentStatus(StrEnum):
+    """AfterShip's nine delivery states, and unknown."""
+
+    PENDING = "pending"
+    INFO_RECEIVED = "info_received"
+    IN_TRANSIT = "in_transit"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    AVAILABLE_FOR_PICKUP = "available_for_pickup"
+    ATTEMPT_FAIL = "attempt_fail"
+    EXCEPTION = "exception"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class Role(StrEnum):
+    """What a person may do; ``service`` is a machine and never approves."""
+
+    VIEWER = "viewer"
+    PLANNER = "planner"
+    APPROVER = "approver"
+    MANAGER = "manager"
+    ADMIN = "admin"
+    SERVICE = "service"
+
+
+class ActorKind(StrEnum):
+    """Who stands behind an audit row."""
+
+    HUMAN = "human"
+    AGENT = "agent"
+    SYSTEM = "system"
+
+
+class LoadState(StrEnum):
+    """Life of an import: rows become visible together, when it is published."""
+
+    STAGING = "staging"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+class RunState(StrEnum):
+    """Life of a chat turn."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class DemandClass(StrEnum):
+    """Syntetos-Boylan class, or new for too little history."""
+
+    SMOOTH = "smooth"
+    ERRATIC = "erratic"
+    INTERMITTENT = "intermittent"
+    LUMPY = "lumpy"
+    NEW = "new"
+    NO_DEMAND = "no_demand"
+
+
+class SafetyStockMethod(StrEnum):
+    """How the buffer is computed (DOMAIN §1.2)."""
+
+    COMBINED = "combined"
+    ADDITIVE = "additive"
+    DEMAND_ONLY = "demand_only"
+    EMPIRICAL = "empirical"
+
+
+class ServiceMeasure(StrEnum):
+    """Cycle service level (type 1) or fill rate (type 2): two different things."""
+
+    CYCLE = "cycle"
+    FILL_RATE = "fill_rate"
+
+
+class Action(StrEnum):
+    """What a recommendation asks the planner to do."""
+
+    BUY = "buy"
+    EXPEDITE = "expedite"
+    TRANSFER = "transfer"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The authenticated person (or machine) on whose behalf something happens."""
+
+    user_id: int
+    login: str
+    name: str
+    role: Role
+    kind: ActorKind = ActorKind.HUMAN

@@ -1,0 +1,128 @@
+"""Fixtures: a database per test, on SQLite and on a PostgreSQL server if there is one; no network."""
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlmodel import Session
+
+from db import schema
+from db.session import Database
+from tools.clock import FixedClock
+
+POSTGRES_URL = os.environ.get("QM_TEST_POSTGRES_URL", "")  # noqa: TID251
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday; the day on which the test worlds stand
+AUDIT_INFO = {"audit_keys": {"test": b"0" * 32}, "audit_key_id": "test"}
+
+
+def pytest_report_header() -> str:
+    """Say which databases the integration tests run on."""
+    if POSTGRES_URL:
+        return "databases: SQLite and PostgreSQL (QM_TEST_POSTGRES_URL)"
+    return "databases: SQLite only; set QM_TEST_POSTGRES_URL to run on PostgreSQL too"
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that leaves this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"a test tried to reach {address!r}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands at NOW until the test moves it."""
+    return FixedClock(NOW)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database with the schema, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    database = Database(f"sqlite:///{path}")
+    schema.metadata().create_all(database.engine)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(worker_id: str) -> Iterator[str]:
+    """A PostgreSQL database with the schema, used as a template; dropped at the end."""
+    name = f"qm_template_{worker_id}_{uuid.uuid4().hex[:8]}"
+    _administer(f'CREATE DATABASE "{name}"')
+    database = Database(_url(name))
+    schema.metadata().create_all(database.engine)
+    database.close()
+    yield name
+    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)],
+)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database; a test that asks for it runs once on each engine."""
+    if request.param == "sqlite":
+        yield from _sqlite(request.getfixturevalue("sqlite_template"), tmp_path)
+    elif not POSTGRES_URL:
+        pytest.skip("no PostgreSQL: QM_TEST_POSTGRES_URL is not set")
+    else:
+        yield from _postgres(request.getfixturevalue("postgres_template"))
+
+
+@pytest.fixture
+def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+    """An empty SQLite database, for tests where the engine does not matter."""
+    yield from _sqlite(sqlite_template, tmp_path)
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    """One write transaction on an empty database."""
+    with database.write() as opened:
+        yield opened
+
+
+def _sqlite(template: Path, tmp_path: Path) -> Iterator[Database]:
+    path = tmp_path / "test.db"
+    shutil.copyfile(template, path)
+    opened = Database(f"sqlite:///{path}", session_info=AUDIT_INFO)
+    yield opened
+    opened.close()
+
+
+def _postgres(template: str) -> Iterator[Database]:
+    name = f"qm_{uuid.uuid4().hex[:12]}"
+    _administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    opened = Database(_url(name), session_info=AUDIT_INFO)
+    yield opened
+    opened.close()
+    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _url(name: str) -> str:
+    return make_url(POSTGRES_URL).set(database=name).render_as_string(hide_password=False)
+
+
+def _administer(statement: str) -> None:
+    engine = Database(POSTGRES_URL).engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
