@@ -1,4 +1,4 @@
-"""Fixtures: a database per test, on SQLite and on a PostgreSQL server if there is one; no network."""
+"""Fixtures: a database per test, on SQLite and on a PostgreSQL server if one answers."""
 
 import os
 import shutil

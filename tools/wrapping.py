@@ -1,9 +1,9 @@
 """From a Python function to a tool that a model can call: schema out, JSON envelope back.
 
 A tool function takes a session, the ``ToolContext`` and its own arguments, and returns a
-``Result``. Its docstring is prompt text. The wrapper validates the arguments strictly, opens one transaction
-(read-only for effect ``read``), and turns expected errors into data. Everything else is a bug and
-propagates.
+``Result``. Its docstring is prompt text. The wrapper validates the arguments strictly, opens one
+transaction (read-only for effect ``read``), and turns expected errors into data. Everything else is
+a bug and propagates.
 """
 
 import hashlib

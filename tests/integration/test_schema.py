@@ -11,6 +11,7 @@ from db import migrate, schema
 from db.models.audit import AuditEvent
 from db.models.purchasing import PurchaseOrderLine
 from db.session import Database
+from db.types import ActorKind
 from tests.conftest import NOW
 from tests.factories import make_world_p
 
@@ -40,7 +41,7 @@ def test_the_audit_trail_refuses_changes(database: Database) -> None:
     with database.write() as session:
         session.add(
             AuditEvent(
-                seq=1, at=NOW, actor="paul", actor_kind="human", action="order.drafted",
+                seq=1, at=NOW, actor="paul", actor_kind=ActorKind.HUMAN, action="order.drafted",
                 object_id="PO-1", key_id="test", prev_mac="", mac="x",
             )
         )  # fmt: skip
