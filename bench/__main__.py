@@ -1,8 +1,8 @@
 """Measure the promised figures, print them as a table and write ``build/bench.json``.
 
 ``python -m bench [NAME ...]`` runs all modules of this folder or the named ones. Each has a
-``run() -> list[dict]`` whose rows are ``{name, value, unit, goal, holds}``. Ratios are taken side by
-side in one run, as medians: machines are noisy.
+``run() -> list[dict]`` whose rows are ``{name, value, unit, goal, holds}``. Ratios are taken side
+by side in one run, as medians: machines are noisy.
 """
 
 import importlib
@@ -26,9 +26,8 @@ def main(names: list[str]) -> int:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         mark = "holds" if row["holds"] else "SHORT"
-        print(
-            f"{row['name']:<{width}}  {row['value']:>12,.3f} {row['unit']:<8} {row['goal']:<12} {mark}"
-        )
+        figure = f"{row['value']:>12,.3f} {row['unit']:<8} {row['goal']:<12} {mark}"
+        print(f"{row['name']:<{width}}  {figure}")
     return 0 if all(row["holds"] for row in rows) else 1
 
 
