@@ -1,0 +1,271 @@
+"""Every knob of the program, read once from ``QM_...`` environment variables.
+
+Each field works offline by default and says what it is for; ``docs/configuration.md`` is this
+module printed (``render_configuration``). A variable that nobody reads is an error, so that a typo
+never passes for a setting.
+"""
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tools.errors import InvalidInput
+
+PREFIX = "QM_"
+TEST_PREFIX = "QM_TEST_"
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def _under_data_dir(name: str) -> Any:
+    """Make a default that follows ``data_dir``."""
+
+    def build(validated: dict[str, Any]) -> Path:
+        data_dir: Path = validated["data_dir"]
+        return data_dir / name
+
+    return build
+
+
+def _default_database_url(validated: dict[str, Any]) -> str:
+    path: Path = validated["data_dir"] / "quartermaster.db"
+    return f"sqlite:///{path}"
+
+
+class Settings(BaseSettings):
+    """All settings; frozen, secrets hidden from ``repr``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="forbid",
+        protected_namespaces=(), str_strip_whitespace=True,
+    )  # fmt: skip
+
+    data_dir: Path = Field(
+        default=Path(".quartermaster"),
+        description="Folder of the database, the conversation memory, the audit key and the "
+        "outgoing orders. Created readable by its owner only.",
+    )
+    database_url: str = Field(
+        default_factory=_default_database_url,
+        repr=False,
+        description="SQLAlchemy address of the database, SQLite or PostgreSQL "
+        "(`postgresql+psycopg://user@host/name`).",
+        json_schema_extra={"shown_default": "`sqlite:///` + `quartermaster.db` in the data folder"},
+    )
+    checkpoint_file: Path = Field(
+        default_factory=_under_data_dir("conversations.db"),
+        description="SQLite file of the conversation memory (the agent's checkpoints).",
+        json_schema_extra={"shown_default": "`conversations.db` in the data folder"},
+    )
+    audit_key_file: Path = Field(
+        default_factory=_under_data_dir("audit.key"),
+        description="File with the 32-byte key that seals the audit trail. Created on first use, "
+        "readable by its owner only. Keep a copy: without it the trail cannot be verified.",
+        json_schema_extra={"shown_default": "`audit.key` in the data folder"},
+    )
+    outgoing_dir: Path = Field(
+        default_factory=_under_data_dir("outgoing"),
+        description="Folder into which approved purchase orders are delivered.",
+        json_schema_extra={"shown_default": "`outgoing` in the data folder"},
+    )
+
+    model_url: str = Field(
+        default="",
+        description="Base address of an OpenAI-compatible model server, such as "
+        "`http://127.0.0.1:8000/v1`. Empty: the built-in offline model, no network.",
+    )
+    model_name: str = Field(default="", description="Name of the model on that server.")
+    model_api_key: SecretStr = Field(
+        default=SecretStr(""), description="Key for the model server, if it wants one."
+    )
+    model_timeout_s: float = Field(
+        default=60.0, gt=0, le=600, allow_inf_nan=False,
+        description="How long one call of the model may take, seconds.",
+    )  # fmt: skip
+    model_max_tokens: int = Field(
+        default=1024, ge=64, le=32_768, description="Longest answer of the model, tokens."
+    )
+    core_tools_only: bool = Field(
+        default=False, description="Give the model the core tools only; helps small local models."
+    )
+
+    company_currency: str = Field(
+        default="GBP", pattern="^[A-Z]{3}$",
+        description="ISO code of the currency in which approval limits are stated.",
+    )  # fmt: skip
+    timezone: str = Field(
+        default="UTC", description="IANA name of the zone whose days are planning days."
+    )
+    approval_ttl_hours: int = Field(
+        default=24, ge=1, le=24 * 30, description="How long an approval request waits, hours."
+    )
+    self_approval_limit: int = Field(
+        default=1_000_000, ge=0,
+        description="Above this nobody approves an own request, whatever the role; minor units "
+        "of the company currency (1000000 is 10,000.00).",
+    )  # fmt: skip
+    price_tolerance_bp: int = Field(
+        default=200, ge=0, le=10_000,
+        description="A price that moved more than this since drafting voids the approval; "
+        "hundredths of a percent.",
+    )  # fmt: skip
+    carrying_rate: float = Field(
+        default=0.25, ge=0, le=2, allow_inf_nan=False,
+        description="Cost of holding inventory, fraction of its value a year.",
+    )  # fmt: skip
+
+    user: str = Field(
+        default="pat", min_length=1, max_length=64, description="Login of the terminal's user."
+    )
+    host: str = Field(
+        default="127.0.0.1", description="Address on which `quartermaster serve` listens."
+    )
+    port: int = Field(default=8321, ge=0, le=65_535, description="Port of `quartermaster serve`.")
+    allow_remote: bool = Field(
+        default=False,
+        description="Permit a `host` that other machines can reach. Put a proxy with TLS before "
+        "it: keys travel in a header.",
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Host names under which the server may be called beside the loopback names, "
+        'as a JSON list (`["stock.example.org"]`).',
+    )
+    max_body_bytes: int = Field(
+        default=1_000_000, ge=1_000, le=100_000_000,
+        description="Largest request body that the REST door reads, bytes.",
+    )  # fmt: skip
+    chat_workers: int = Field(
+        default=2, ge=1, le=32, description="Conversations that the server answers at once."
+    )
+    shutdown_grace_s: int = Field(
+        default=5, ge=1, le=60,
+        description="How long a stopping server waits for open streams and running turns, seconds.",
+    )  # fmt: skip
+
+    log_level: LogLevel = Field(
+        default="INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="`console` for people, `json` for machines."
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{value!r} is not an IANA time zone") from None
+        return value
+
+    @model_validator(mode="after")
+    def _remote_only_on_purpose(self) -> Self:
+        if not self.allow_remote and not is_loopback(self.host):
+            raise ValueError(
+                f"the host {self.host!r} can be reached from other machines; "
+                "set QM_ALLOW_REMOTE=true if that is meant"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Args:
+        environment: Names to check for typos; default: the process environment. Values always come
+            from the process environment.
+
+    Raises:
+        InvalidInput: A ``QM_`` variable is unknown, or a value is outside its range.
+    """
+    names = os.environ if environment is None else environment  # noqa: TID251
+    _refuse_unknown(names)
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidInput(
+            _sentence(error), next_step="See docs/configuration.md for what each setting takes."
+        ) from None
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _refuse_unknown(names: Mapping[str, str]) -> None:
+    known = [variable(field) for field in Settings.model_fields]
+    for name in sorted(names):
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or upper.startswith(TEST_PREFIX) or upper in known:
+            continue
+        near = difflib.get_close_matches(upper, known, n=1, cutoff=0.6)
+        hint = f"Did you mean {near[0]}?" if near else "docs/configuration.md lists them all."
+        raise InvalidInput(
+            f"unknown setting {name!r}",
+            next_step=hint,
+            details={"nearest": near[0] if near else None},
+        )
+
+
+def _sentence(error: ValidationError) -> str:
+    """Name what is wrong without repeating the value: it may be a secret."""
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(variable(str(part)) for part in problem["loc"][:1])
+        text = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{where}: {text}" if where else text)
+    return "; ".join(problems)
+
+
+def render_configuration() -> str:
+    """Return ``docs/configuration.md``."""
+    lines = [
+        "# Configuration",
+        "",
+        "Settings are environment variables. Every one has a default that works offline, without a",
+        "key and without a server. A variable that starts with `QM_` and is not listed here is an",
+        "error. This page is printed from `api/settings.py`: change the descriptions there.",
+        "",
+        "| variable | default | what it is |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        lines.append(f"| `{variable(name)}` | {_shown_default(field)} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown_default(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "shown_default" in extra:
+        return str(extra["shown_default"])
+    default = field.default
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    if isinstance(default, bool):
+        default = str(default).lower()
+    return "empty" if default in ("", ()) else f"`{default}`"
+
+
+def write_configuration(path: Path) -> None:
+    """Write the page; the documents test compares it with ``render_configuration``."""
+    path.write_text(render_configuration(), encoding="utf-8")
