@@ -1,0 +1,280 @@
+"""Composition root: from settings to a running ``System``. Nothing else wires parts together.
+
+Building is light on purpose, because every terminal command pays for it: the conversation engine,
+the delivery channels and the migrations are imported when they are first needed.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect, text
+from sqlmodel import Session, col, select
+
+from api.settings import Settings
+from db.models.audit import AuditEvent
+from db.models.conversation import RunEvent
+from db.models.ingestion import Load
+from db.session import Database
+from db.types import Actor, LoadState
+from tools.clock import Clock, SystemClock
+from tools.company import Company
+from tools.errors import Conflict, InvalidInput
+from tools.wrapping import ToolContext
+
+if TYPE_CHECKING:
+    from agent.conversation import Conversations
+    from tools.outbox.gateway import Channel
+
+logger = logging.getLogger(__name__)
+
+KEY_BYTES = 32
+_VERSIONS = Path(__file__).parent.parent / "db" / "migrations" / "versions"
+
+
+class TickingClock:
+    """The demo's clock: starts at a given time and goes on with real seconds."""
+
+    def __init__(self, start: datetime, *, elapsed_s: Callable[[], float] = time.monotonic) -> None:
+        self._start = start
+        self._elapsed_s = elapsed_s
+        self._zero_s = elapsed_s()
+
+    def now(self) -> datetime:
+        """Return the start plus the time that passed since."""
+        return self._start + timedelta(seconds=self._elapsed_s() - self._zero_s)
+
+
+class System:
+    """Everything a door needs, built once."""
+
+    def __init__(
+        self, settings: Settings, *, database: Database, clock: Clock, company: Company
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.company = company
+        self._lazy = threading.Lock()
+        self._conversations: Conversations | None = None
+        self._channels: Mapping[str, Channel] | None = None
+
+    @property
+    def channels(self) -> Mapping[str, "Channel"]:
+        """The ways out of the house, by the name that an outbox row carries."""
+        with self._lazy:
+            if self._channels is None:
+                self._channels = _build_channels(self.settings)
+            return self._channels
+
+    @property
+    def conversations(self) -> "Conversations":
+        """The conversation engine; the first use imports and builds it."""
+        with self._lazy:
+            if self._conversations is None:
+                self._conversations = _build_conversations(self)
+            return self._conversations
+
+    def tool_context(
+        self, actor: Actor, thread_id: str | None = None, turn_id: str | None = None
+    ) -> ToolContext:
+        """Return what a tool may know about its caller."""
+        return ToolContext(
+            read=self.database.read,
+            write=self.database.write,
+            actor=actor,
+            clock=self.clock,
+            company=self.company,
+            thread_id=thread_id,
+            turn_id=turn_id,
+        )
+
+    def close(self) -> None:
+        """Close what was opened."""
+        with self._lazy:
+            if self._conversations is not None:
+                self._conversations.close()
+                self._conversations = None
+        self.database.close()
+
+
+def build_system(settings: Settings, *, clock: Clock | None = None) -> System:
+    """Open the database, bring it to the newest revision and wire the parts.
+
+    Args:
+        settings: What to open.
+        clock: Default: the machine's clock, or the demo's own time when the demo is loaded.
+
+    Raises:
+        Conflict: The database was made by a newer version of the program.
+        InvalidInput: The audit key is damaged, or missing while sealed rows exist.
+    """
+    for folder in (settings.data_dir, settings.audit_key_file.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key, is_new = _audit_key(settings.audit_key_file)
+    key_id = hashlib.sha256(key).hexdigest()[:16]
+    info = {"audit_keys": {key_id: key}, "audit_key_id": key_id}
+    with contextlib.ExitStack() as opened:
+        database = Database(settings.database_url, session_info=info)
+        opened.callback(database.close)
+        migrate_to_head(database)
+        with database.read() as session:
+            _refuse_a_new_key_for_an_old_trail(session, settings.audit_key_file, is_new=is_new)
+            clock = clock or _clock(session)
+        opened.pop_all()  # all went well: it stays open
+    return System(settings, database=database, clock=clock, company=company_of(settings))
+
+
+def company_of(settings: Settings) -> Company:
+    """Return the rules of the house that services need."""
+    return Company(
+        currency=settings.company_currency,
+        timezone=settings.timezone,
+        approval_ttl=timedelta(hours=settings.approval_ttl_hours),
+        self_approval_limit_minor=settings.self_approval_limit,
+        price_tolerance_bp=settings.price_tolerance_bp,
+        carrying_rate=settings.carrying_rate,
+    )
+
+
+def migrate_to_head(database: Database) -> None:
+    """Run the missing migrations.
+
+    Raises:
+        Conflict: The database is at a revision that this version does not know.
+    """
+    current = stored_revision(database)
+    if current == shipped_revision():
+        return
+    from alembic.util.exc import CommandError
+
+    from db import migrate
+
+    try:
+        migrate.upgrade(database.engine)
+    except CommandError:
+        raise Conflict(
+            f"the database is at revision {current!r}, which this version does not know "
+            f"(it knows up to {shipped_revision()!r})",
+            next_step="Install the version that wrote the database, or point QM_DATABASE_URL "
+            "at another one.",
+        ) from None
+    logger.info("database migrated", extra={"from": current, "to": stored_revision(database)})
+
+
+def stored_revision(database: Database) -> str | None:
+    """Return the revision of the database; None when it is empty. Needs no Alembic."""
+    with database.read() as session:
+        if not inspect(session.connection()).has_table("alembic_version"):
+            return None
+        revision: str | None = session.execute(
+            text("SELECT version_num FROM alembic_version")
+        ).scalar_one_or_none()
+    return revision
+
+
+def shipped_revision() -> str:
+    """Return the newest revision in the package: the migrations' files are numbered."""
+    return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py"))
+
+
+def _audit_key(path: Path) -> tuple[bytes, bool]:
+    """Read the key; make it first if there is none. Two processes at once get the same one."""
+    is_new = False
+    if not path.exists():
+        is_new = _create_key(path)
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise InvalidInput(
+            f"the audit key {str(path)!r} holds {len(key)} bytes, not {KEY_BYTES}",
+            next_step="Restore it from the backup.",
+        )
+    return key, is_new
+
+
+def _create_key(path: Path) -> bool:
+    """Write a complete file aside and link it into place: nobody ever reads half a key."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(KEY_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+            return True
+        return False
+    finally:
+        draft.unlink()
+
+
+def _refuse_a_new_key_for_an_old_trail(session: Session, path: Path, *, is_new: bool) -> None:
+    if not is_new or session.exec(select(AuditEvent.seq).limit(1)).first() is None:
+        return
+    path.unlink()
+    raise InvalidInput(
+        f"the audit key {str(path)!r} is missing, but the database holds sealed audit rows",
+        next_step="Restore the key file from the backup; a new key could not verify the trail.",
+    )
+
+
+def _clock(session: Session) -> Clock:
+    """Return the machine's clock, or for the demo its own time, never before what is recorded."""
+    demo = session.exec(
+        select(Load.report).where(Load.kind == "demo", Load.state == LoadState.PUBLISHED)
+    ).first()
+    if demo is None:
+        return SystemClock()
+    recorded = (
+        session.exec(select(AuditEvent.at).order_by(col(AuditEvent.seq).desc()).limit(1)).first(),
+        session.exec(
+            select(RunEvent.created_at).order_by(col(RunEvent.id).desc()).limit(1)
+        ).first(),
+    )
+    start = datetime.fromisoformat(demo["clock"])
+    return TickingClock(max([start, *(moment for moment in recorded if moment is not None)]))
+
+
+def _build_channels(settings: Settings) -> Mapping[str, "Channel"]:
+    from tools.outbox.gateway import DropFolder
+
+    return {"drop_folder": DropFolder(settings.outgoing_dir)}
+
+
+def _build_conversations(system: System) -> "Conversations":
+    from agent.chat_models import build_chat_model
+    from agent.conversation import Conversations
+    from tools.catalog.core import CatalogueSnapshot
+    from tools.catalog.service import snapshot
+
+    def catalogue() -> CatalogueSnapshot:
+        with system.database.read() as session:
+            return snapshot(session)
+
+    settings = system.settings
+    chat_model = build_chat_model(
+        url=settings.model_url,
+        name=settings.model_name,
+        api_key=settings.model_api_key,
+        timeout_s=settings.model_timeout_s,
+        max_tokens=settings.model_max_tokens,
+        catalogue=catalogue,
+    )
+    return Conversations(
+        system.database,
+        chat_model=chat_model,
+        clock=system.clock,
+        company=system.company,
+        checkpoints=settings.checkpoint_file,
+        core_tools_only=settings.core_tools_only,
+    )
