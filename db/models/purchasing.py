@@ -82,6 +82,7 @@ class PurchaseOrderRevision(SQLModel, table=True):
     content: dict[str, Any] = document()
     fingerprint: str = Field(max_length=64)
     reason: str = Field(default="", max_length=500)
+    checks: list[dict[str, Any]] = document(list)  # what was noticed while this was written
     created_by_id: int | None = ref("app_user.id", nullable=True)
     created_at: datetime = moment()
 
