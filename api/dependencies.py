@@ -1,0 +1,46 @@
+"""What routes ask for, and how they ask the tools."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from api.auth import current_actor
+from api.background import Background
+from api.bootstrap import System
+from api.problems import error_of
+from db.types import Actor
+from tools.wrapping import Tool
+
+
+def _system(request: Request) -> System:
+    system: System = request.app.state.system
+    return system
+
+
+def _background(request: Request) -> Background:
+    background: Background = request.app.state.background
+    return background
+
+
+SystemDep = Annotated[System, Depends(_system)]
+ActorDep = Annotated[Actor, Depends(current_actor)]
+BackgroundDep = Annotated[Background, Depends(_background)]
+
+
+def ask(system: System, actor: Actor, tool: Tool, **arguments: Any) -> dict[str, Any]:
+    """Call a tool as the chat would, so that one question gives one number on every door.
+
+    Returns:
+        The envelope without ``ok``: data, as_of, data_age_s, warnings, refs.
+
+    Raises:
+        QuartermasterError: What the tool answered instead.
+    """
+    given: Mapping[str, Any] = {
+        name: value for name, value in arguments.items() if value is not None
+    }
+    envelope = tool.call(system.tool_context(actor), given)
+    if not envelope.pop("ok"):
+        raise error_of(envelope)
+    return envelope

@@ -1,0 +1,108 @@
+"""Runs and their events as doors see them: a table that is tailed, never a live connection.
+
+A door that goes away and comes back with the last event id it saw misses nothing and repeats
+nothing, because the run does not know that anybody listens.
+"""
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import anyio
+from fastapi.sse import format_sse_event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, select
+from starlette.concurrency import run_in_threadpool
+
+from db.models.conversation import Run, RunEvent, Thread
+from db.session import Database
+from db.types import Actor, RunState
+from tools.errors import NotFound
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.1
+PING_S = 15.0
+LAST_KINDS = frozenset({"run.completed", "run.failed"})
+ENDED = (RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED)
+
+
+class Batch(NamedTuple):
+    """New events of a run, and whether more can come."""
+
+    events: list[RunEvent]
+    has_ended: bool
+
+
+def own_thread(session: Session, actor: Actor, thread_id: str) -> Thread:
+    """Return a thread of this person.
+
+    Raises:
+        NotFound: There is none; somebody else's thread is not shown to exist.
+    """
+    thread = session.get(Thread, thread_id)
+    if thread is None or thread.owner_id != actor.user_id:
+        raise NotFound(f"you have no thread {thread_id!r}", next_step="POST /v1/threads makes one.")
+    return thread
+
+
+def own_run(session: Session, actor: Actor, run_id: int) -> Run:
+    """Return a run in a thread of this person.
+
+    Raises:
+        NotFound: There is none.
+    """
+    run = session.get(Run, run_id) if run_id < 2**63 else None
+    thread = None if run is None else session.get(Thread, run.thread_id)
+    if run is None or thread is None or thread.owner_id != actor.user_id:
+        raise NotFound(f"you have no run {run_id}")
+    return run
+
+
+def new_events(database: Database, run_id: int, after: int) -> Batch:
+    """Read what came after an event id, in one short transaction."""
+    with database.read() as session:
+        # The state is read first: an event written before the end is then never missed.
+        state = session.exec(select(Run.state).where(Run.id == run_id)).first()
+        events = session.exec(
+            select(RunEvent)
+            .where(RunEvent.run_id == run_id, RunEvent.id > after)
+            .order_by(col(RunEvent.id))
+            .limit(500)
+        ).all()
+    return Batch(list(events), state is None or state in ENDED)
+
+
+async def tail(database: Database, run_id: int, *, after: int = 0) -> AsyncIterator[bytes]:
+    """Yield the events of a run as server-sent events until it ends.
+
+    Args:
+        database: Where the events are.
+        run_id: The run.
+        after: Id of the last event that the caller has.
+    """
+    sent_s = time.monotonic()
+    while True:
+        try:
+            batch = await run_in_threadpool(new_events, database, run_id, after)
+        except SQLAlchemyError:
+            logger.exception("event stream broke", extra={"run_id": run_id})
+            yield format_sse_event(event="error", data_str='{"error":"unavailable"}')
+            return
+        for event in batch.events:
+            yield format_sse_event(
+                id=str(event.id),
+                event=event.kind,
+                data_str=json.dumps(event.content, ensure_ascii=False),
+            )
+            after, sent_s = event.id, time.monotonic()
+            if event.kind in LAST_KINDS:
+                return
+        if batch.has_ended and not batch.events:
+            return
+        if time.monotonic() - sent_s > PING_S:
+            sent_s = time.monotonic()
+            yield format_sse_event(comment="ping")
+        await anyio.sleep(POLL_S)
