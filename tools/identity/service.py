@@ -1,0 +1,164 @@
+"""People, limits and API keys."""
+
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from db.models.identity import ApiKey, RoleLimit, User
+from db.types import Actor, Role
+from tools.audit import service as audit
+from tools.clock import Clock
+from tools.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from tools.identity.core import KeyParts, effective_limit, is_secret, read_key, secret_hash
+from tools.identity.core import write_key as written_key
+
+_NOBODY = bytes(32)
+_USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+def actor_by_login(session: Session, login: str) -> Actor:
+    """Return the active person with this login.
+
+    Raises:
+        NotFound: Nobody has it.
+        Forbidden: The person was deactivated.
+    """
+    user = session.exec(select(User).where(User.login == login)).one_or_none()
+    if user is None:
+        raise NotFound(f"nobody has the login {login!r}", next_step="Ask an admin to add them.")
+    return _actor(user)
+
+
+def actor_by_id(session: Session, user_id: int) -> Actor:
+    """Return the active person with this id.
+
+    Raises:
+        NotFound: Nobody has it.
+        Forbidden: The person was deactivated.
+    """
+    user = session.get(User, user_id, populate_existing=True)
+    if user is None:
+        raise NotFound(f"nobody has the user id {user_id!r}")
+    return _actor(user)
+
+
+def approval_limit(session: Session, actor: Actor) -> int | None:
+    """Return what the actor may approve alone, in minor units of company currency.
+
+    Role and limit are read from the database, not from the actor: they may have changed since the
+    actor signed in.
+
+    Returns:
+        The limit; None means without limit, 0 means nothing.
+    """
+    user = session.get(User, actor.user_id, populate_existing=True)
+    if user is None or not user.is_active:
+        return 0
+    row = session.get(RoleLimit, user.role, populate_existing=True)
+    return effective_limit(
+        user.role,
+        role_limit_minor=row.approval_limit_minor if row else None,
+        own_limit_minor=user.approval_limit_minor,
+        has_role_limit=row is not None,
+    )
+
+
+def role_limits(session: Session) -> dict[Role, int | None]:
+    """Return the limit of every role that has one, in minor units of company currency."""
+    rows = session.exec(select(RoleLimit))
+    return {row.role: row.approval_limit_minor for row in rows}
+
+
+def highest_limit(session: Session) -> int | None:
+    """Return the widest limit that any active person has; None means without limit."""
+    users = session.exec(select(User).where(col(User.is_active).is_(True))).all()
+    limits = [approval_limit(session, _actor(user)) for user in users]
+    known = [limit for limit in limits if limit is not None]
+    return None if len(known) < len(limits) else max(known, default=0)
+
+
+def create_api_key(
+    session: Session,
+    login: str,
+    *,
+    label: str,
+    clock: Clock,
+    environment: str = "live",
+    expires_at: datetime | None = None,
+    by: Actor | None = None,
+) -> str:
+    """Make a key for a person; it is shown once and only its hash is kept.
+
+    Raises:
+        NotFound: Nobody has the login.
+        InvalidInput: The environment is not 1 to 12 small letters.
+    """
+    if re.fullmatch(r"[a-z]{1,12}", environment) is None:
+        raise InvalidInput(f"an environment is 1 to 12 small letters, got {environment!r}")
+    actor = actor_by_login(session, login)
+    parts = KeyParts(environment, secrets.token_hex(6), secrets.token_hex(32))
+    session.add(
+        ApiKey(
+            key_id=parts.key_id,
+            secret_hash=secret_hash(parts.secret),
+            user_id=actor.user_id,
+            label=label[:80],
+            created_at=clock.now(),
+            expires_at=expires_at,
+        )
+    )
+    audit.append(
+        session,
+        at=clock.now(),
+        actor=by or actor,
+        action="api_key.created",
+        object_id=parts.key_id,
+        after={"login": login, "label": label[:80]},
+    )
+    return written_key(parts)
+
+
+def revoke_api_key(session: Session, key_id: str, *, clock: Clock, by: Actor) -> None:
+    """Make a key useless from now on; a second time changes nothing.
+
+    Raises:
+        NotFound: There is no such key.
+    """
+    row = session.exec(select(ApiKey).where(ApiKey.key_id == key_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no API key {key_id!r}")
+    if row.revoked_at is None:
+        row.revoked_at = clock.now()
+        audit.append(session, at=clock.now(), actor=by, action="api_key.revoked", object_id=key_id)
+
+
+def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
+    """Return the person behind an API key; use a write transaction, its last use is noted.
+
+    Raises:
+        NotAuthenticated: The key is unknown, wrong, revoked or expired.
+        Forbidden: The person was deactivated.
+    """
+    parts = read_key(key)
+    row = session.exec(select(ApiKey).where(ApiKey.key_id == parts.key_id)).one_or_none()
+    is_right = is_secret(parts.secret, _NOBODY if row is None else row.secret_hash)
+    if row is None or not is_right:
+        raise NotAuthenticated("this API key is not known here")
+    now = clock.now()
+    if row.revoked_at is not None:
+        raise NotAuthenticated(f"API key {row.key_id!r} was revoked")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise NotAuthenticated(f"API key {row.key_id!r} has expired")
+    actor = actor_by_id(session, row.user_id)
+    if row.last_used_at is None or now - row.last_used_at >= _USE_NOTED_EVERY:
+        row.last_used_at = now
+        session.flush()
+    return actor
+
+
+def _actor(user: User) -> Actor:
+    if not user.is_active:
+        raise Forbidden(f"the account of {user.login!r} is not active")
+    return Actor(user_id=user.id, login=user.login, name=user.name, role=user.role)

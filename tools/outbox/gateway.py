@@ -1,0 +1,143 @@
+"""Channels: how an order reaches the supplier. Here: files in a folder."""
+
+import csv
+import io
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from tools.errors import ExternalError
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")  # noqa: RUF001
+_COLUMNS = (
+    "order", "revision", "line", "sku", "supplier_sku", "name", "units", "uom", "packs",
+    "pack_uom", "unit_price", "amount", "currency", "need_by", "ship_to", "approval",
+    "approved_by", "approved_at", "key",
+)  # fmt: skip
+_NUMBERS = frozenset({"revision", "line", "units", "packs", "unit_price", "amount"})
+
+
+class Channel(Protocol):
+    """A way out of the house.
+
+    ``deliver`` raises ``ExternalError`` when it failed; ``details={"is_unsent": True}`` says that
+    surely nothing arrived, which lets a channel that cannot recognise keys try again.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that an outbox row gives."""
+        ...
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether the receiver recognises a key it has seen and does nothing twice."""
+        ...
+
+    def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
+        """Deliver once more or for the first time; returns the receiver's reference."""
+        ...
+
+
+class DropFolder:
+    """Writes each order as JSON and CSV into a folder that an ERP (or a person) empties.
+
+    The files of a key are the same bytes each time and appear complete or not at all; the CSV
+    comes first, so whoever sees the JSON sees both.
+    """
+
+    name = "file"
+    is_idempotent = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
+        """Write ``<order>-r<revision>.json`` and ``.csv``; returns the name of the JSON file.
+
+        Raises:
+            ExternalError: The folder cannot be written, or holds another order of this name.
+        """
+        stem = f"{_safe(str(payload['number']))}-r{int(payload['revision'])}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._refuse_other_order(stem, key)
+            _write_whole(self.folder / f"{stem}.csv", order_csv(payload))
+            text = json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+            _write_whole(self.folder / f"{stem}.json", text)
+        except OSError as error:
+            raise ExternalError(
+                f"cannot write the order to the outgoing folder: {error.strerror or error!s}",
+                next_step="Check that the folder exists, is writable and has space.",
+            ) from error
+        return f"{stem}.json"
+
+    def _refuse_other_order(self, stem: str, key: str) -> None:
+        path = self.folder / f"{stem}.json"
+        if not path.exists():
+            return
+        try:
+            found = json.loads(path.read_text(encoding="utf-8")).get("key")
+        except (ValueError, AttributeError):
+            found = None
+        if found != key:
+            raise ExternalError(
+                f"the outgoing folder already holds another {path.name!r}",
+                next_step="Move that file away; the order is sent again by itself.",
+            )
+
+
+def order_csv(payload: Mapping[str, Any]) -> str:
+    """Return the order as CSV, one row a line, safe to open in a spreadsheet."""
+    approval = payload["approval"]
+    head = {
+        "order": payload["number"],
+        "revision": payload["revision"],
+        "currency": payload["currency"],
+        "need_by": payload.get("need_by") or "",
+        "ship_to": payload["ship_to"],
+        "approval": approval["number"],
+        "approved_by": approval["approved_by"],
+        "approved_at": approval["approved_at"],
+        "key": payload["key"],
+    }
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\r\n", extrasaction="ignore")
+    writer.writeheader()
+    for line in payload["lines"]:
+        row = {**line, **head}
+        writer.writerow({name: _cell(name, row.get(name)) for name in _COLUMNS})
+    return out.getvalue()
+
+
+def _cell(name: str, value: Any) -> str:
+    """Make a text cell harmless: no spreadsheet may take it for a formula."""
+    text = "" if value is None else str(value)
+    if name in _NUMBERS or not text.lstrip(" ").startswith(_FORMULA_STARTS):
+        return text
+    return f"'{text}"
+
+
+def _safe(number: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", number)[:64]
+    if not name.strip("_-"):
+        raise ExternalError(f"order number {number!r} cannot name a file")
+    return name
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it appears complete or not at all, and survives a power cut."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
