@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from db.models.purchasing import Outbox
@@ -241,10 +241,10 @@ def settle(
 
 def count_by_state(session: Session) -> dict[str, int]:
     """Return how many deliveries are in each state."""
-    counts: dict[str, int] = {}
-    for state in session.exec(select(Outbox.state)):
-        counts[state.value] = counts.get(state.value, 0) + 1
-    return counts
+    rows = session.execute(
+        select(col(Outbox.state), func.count()).group_by(col(Outbox.state))
+    ).tuples()
+    return {OutboxState(state).value: count for state, count in rows}
 
 
 def _held(claim: Claim) -> tuple[Any, ...]:

@@ -1,0 +1,87 @@
+"""What an order says, and the fingerprint of that: what you see is what you sign."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tools.audit.core import canonical_json
+
+FORMAT = "quartermaster/purchase-order/v1"
+DIGEST_LENGTH = 12  # shortest prefix of a fingerprint that may stand for it
+
+
+@dataclass(frozen=True)
+class ContentLine:
+    """One line: what, how many, at what price."""
+
+    sku: str
+    uom: str
+    units: int
+    unit_price_minor: int
+
+    @property
+    def amount_minor(self) -> int:
+        """Units times price."""
+        return self.units * self.unit_price_minor
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything of an order that a decision is about, including where it goes."""
+
+    number: str
+    revision: int
+    supplier_code: str
+    supplier_email: str
+    ship_to: str
+    currency: str
+    need_by: date | None
+    lines: tuple[ContentLine, ...]
+
+    @property
+    def total_minor(self) -> int:
+        """Sum of the lines."""
+        return sum(line.amount_minor for line in self.lines)
+
+
+def document(content: Content) -> dict[str, Any]:
+    """Return the content as JSON of whole numbers and texts."""
+    return {
+        "format": FORMAT,
+        "number": content.number,
+        "revision": content.revision,
+        "supplier": {"code": content.supplier_code, "email": content.supplier_email},
+        "ship_to": content.ship_to,
+        "currency": content.currency,
+        "need_by": None if content.need_by is None else content.need_by.isoformat(),
+        "lines": [
+            {
+                "sku": line.sku,
+                "uom": line.uom,
+                "units": line.units,
+                "unit_price_minor": line.unit_price_minor,
+            }
+            for line in content.lines
+        ],
+        "total_minor": content.total_minor,
+    }
+
+
+def fingerprint(content: Content) -> str:
+    """Return the SHA-256 of the canonical document, 64 hex digits."""
+    return hashlib.sha256(canonical_json(document(content)).encode("ascii")).hexdigest()
+
+
+def digest(print_: str) -> str:
+    """Return the short form of a fingerprint, for people and models."""
+    return print_[:DIGEST_LENGTH]
+
+
+def is_same(given: str, print_: str) -> bool:
+    """Whether a full fingerprint, or a prefix of at least 12 digits, stands for this one.
+
+    >>> is_same("a" * 12, "a" * 64), is_same("a" * 11, "a" * 64)
+    (True, False)
+    """
+    return len(given) >= DIGEST_LENGTH and print_.startswith(given.casefold())
