@@ -1,0 +1,222 @@
+"""Cleaned demand: dense calendars, censored days, and the class of a demand pattern.
+
+A panel is a float array of shape (series, periods), oldest period first. NaN stands before the
+first sale of a series; behind it every period counts, zeros included, up to the last known day.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from db.types import DemandClass
+from tools.errors import InvalidInput
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Grain = Literal["D", "W"]
+
+ADI_CUT = 1.32
+CV2_CUT = 0.49
+NEIGHBOUR_PERIODS = 14  # on each side of a censored day
+EXCLUDED_FLAG = "one_off"  # a tender that will not come again; an outlier or an event still counts
+_LEAST_WEEKS = 8
+_MONDAY = 0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Demand of many series on one calendar.
+
+    Attributes:
+        item_ids: Shape (n,).
+        location_ids: Shape (n,).
+        units: Shape (n, periods); NaN before the first sale. Missing periods are already filled.
+        is_missing: Shape (n, periods); periods whose units were filled, not observed.
+        until: Last day of the last period.
+        grain: "D" for days, "W" for weeks.
+    """
+
+    item_ids: IntArray
+    location_ids: IntArray
+    units: FloatArray
+    is_missing: BoolArray
+    until: date
+    grain: Grain = "D"
+
+    @property
+    def period_days(self) -> int:
+        """Days in one period."""
+        return 7 if self.grain == "W" else 1
+
+
+def demand_class(*, adi: float, cv2: float) -> DemandClass:
+    """Name the pattern of a demand.
+
+    Args:
+        adi: Mean interval between periods with demand, in periods, >= 1; infinite without demand.
+        cv2: Squared coefficient of variation of the sizes that are not zero, >= 0.
+
+    Returns:
+        Smooth, erratic, intermittent or lumpy; no_demand when the interval is infinite.
+
+    References:
+        Syntetos and Boylan's scheme with the cuts 1.32 and 0.49 (DOMAIN 1.6).
+
+    Example:
+        >>> demand_class(adi=4.0, cv2=0.188).value
+        'intermittent'
+    """
+    return demand_classes(np.array([adi]), np.array([cv2]))[0]
+
+
+def demand_classes(adi: FloatArray, cv2: FloatArray) -> list[DemandClass]:
+    """Name the pattern of each series; see ``demand_class``."""
+    steady = (DemandClass.SMOOTH, DemandClass.ERRATIC)
+    rare = (DemandClass.INTERMITTENT, DemandClass.LUMPY)
+    return [
+        DemandClass.NO_DEMAND if not np.isfinite(a) else (rare if a >= ADI_CUT else steady)[c]
+        for a, c in zip(adi, (np.nan_to_num(cv2) >= CV2_CUT).astype(int), strict=True)
+    ]
+
+
+def pattern(units: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Measure interval and size variation of each series.
+
+    Args:
+        units: Panel of shape (n, periods), NaN before the first sale.
+
+    Returns:
+        ADI, periods per period with demand (infinite without demand), and CV2 of the sizes that
+        are not zero (population variance; NaN without demand). Each of shape (n,).
+
+    Example:
+        >>> adi, cv2 = pattern(np.array([[5, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0.0]]))
+        >>> float(adi[0]), round(float(cv2[0]), 3)
+        (4.0, 0.188)
+    """
+    sold = units > 0  # NaN compares as False
+    count = sold.sum(axis=1)
+    sizes = np.where(sold, units, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        adi = np.where(count > 0, np.isfinite(units).sum(axis=1) / count, np.inf)
+        mean = sizes.sum(axis=1) / count
+        variance = np.where(sold, (units - mean[:, None]) ** 2, 0.0).sum(axis=1) / count
+        cv2 = variance / mean**2
+    return adi, cv2
+
+
+def filled(units: FloatArray, is_missing: BoolArray) -> FloatArray:
+    """Replace missing periods by the mean of the observed ones around them.
+
+    Sales on a day without stock are a lower bound of the demand, not the demand: taking them as
+    they are biases the forecast down. What was sold on such a day is kept as the least value.
+
+    Args:
+        units: Panel of shape (n, periods), NaN before the first sale.
+        is_missing: Same shape; True where the units do not tell the demand.
+
+    Returns:
+        A panel of the same shape. A series without any observed period stays as it is.
+
+    Example:
+        >>> filled(np.array([[20.0, 0.0, 22.0]]), np.array([[False, True, False]])).tolist()
+        [[20.0, 21.0, 22.0]]
+    """
+    known = np.isfinite(units) & ~is_missing
+    here, count = (_window_sum(a) for a in (np.where(known, units, 0.0), known.astype(float)))
+    whole = known.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        anywhere = np.where(known, units, 0.0).sum(axis=1, keepdims=True) / whole
+        estimate = np.where(count > 0, here / count, anywhere)
+    estimate = np.where(np.isfinite(estimate), estimate, 0.0)
+    return np.where(is_missing & np.isfinite(units), np.maximum(units, estimate), units)
+
+
+def _window_sum(values: FloatArray) -> FloatArray:
+    """Sum over NEIGHBOUR_PERIODS before and behind each period."""
+    periods = values.shape[1]
+    running = np.concatenate(
+        [np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1
+    )  # running[:, k] is the sum of the first k
+    at = np.arange(periods)
+    last = np.minimum(at + NEIGHBOUR_PERIODS + 1, periods)
+    first = np.maximum(at - NEIGHBOUR_PERIODS, 0)
+    return np.asarray(running[:, last] - running[:, first])
+
+
+def grain_of(days: pd.Series) -> Grain:
+    """Tell weekly history from daily history by its dates.
+
+    Args:
+        days: Dates with a stored row, of all series together.
+
+    Returns:
+        "W" when every date falls on the same weekday, over at least eight weeks.
+    """
+    distinct = pd.DatetimeIndex(days.unique())
+    is_weekly = len(distinct) >= _LEAST_WEEKS and distinct.weekday.nunique() == 1
+    return "W" if is_weekly else "D"
+
+
+def dense_panel(frame: pd.DataFrame, *, until: date, most_days: int = 1100) -> Panel:
+    """Lay sparse demand rows on a dense calendar that ends at ``until``.
+
+    A series starts at its first sale; a day without a row is zero demand. Days out of stock and
+    days flagged ``one_off`` are missing and get filled. A weekly row is dated by the last day of
+    its week, or by its Monday.
+
+    Args:
+        frame: Columns item_id, location_id, on (datetime64), units, is_in_stock, flag; one row
+            per series and day.
+        until: Last day of the calendar; later rows are ignored.
+        most_days: Older history than this is left out.
+
+    Returns:
+        One series per (item, location) of the frame, ordered by item and location.
+
+    Raises:
+        InvalidInput: The frame holds a negative quantity.
+    """
+    if len(frame) and frame["units"].min() < 0:
+        raise InvalidInput(f"demand cannot be negative, got {frame['units'].min()!r}")
+    grain = grain_of(frame["on"]) if len(frame) else "D"
+    step = 7 if grain == "W" else 1
+    ends = _period_ends(frame["on"], grain)
+    end = pd.Timestamp(until)
+    if grain == "W" and (ends <= end).any():
+        end = ends[ends <= end].max()  # a week that is not over is not known yet
+    index = np.asarray((ends - end).dt.days) // step
+    keep = (index <= 0) & (index * step > -most_days)
+    return _scatter(frame, np.where(keep, index, 1), keep=keep, end=end.date(), grain=grain)
+
+
+def _period_ends(days: pd.Series, grain: Grain) -> pd.Series:
+    if grain == "W" and len(days) and days.iloc[0].weekday() == _MONDAY:
+        return days + pd.Timedelta(days=6)
+    return days
+
+
+def _scatter(
+    frame: pd.DataFrame, index: IntArray, *, keep: BoolArray, end: date, grain: Grain
+) -> Panel:
+    """Write the rows into the matrices; ``index`` counts periods back from the last, <= 0."""
+    pairs = frame[["item_id", "location_id"]].to_numpy(np.int64).reshape(-1, 2)
+    keys, row = np.unique(pairs, axis=0, return_inverse=True)
+    periods = int(1 - index[keep].min()) if keep.any() else 1
+    shape = (len(keys), periods)
+    row, column = row.reshape(-1)[keep], index[keep] + periods - 1
+    units, is_missing = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    units[row, column] = frame["units"].to_numpy(float)[keep]
+    gone = ~frame["is_in_stock"].to_numpy(bool) | (frame["flag"] == EXCLUDED_FLAG).to_numpy()
+    is_missing[row, column] = gone[keep]
+    one_off = (frame["flag"] == EXCLUDED_FLAG).to_numpy()[keep]
+    units[row[one_off], column[one_off]] = 0.0
+    started = np.maximum.accumulate(units > 0, axis=1)
+    units[~started] = np.nan
+    is_missing &= started
+    return Panel(keys[:, 0], keys[:, 1], filled(units, is_missing), is_missing, end, grain)

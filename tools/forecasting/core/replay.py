@@ -1,0 +1,136 @@
+"""Back-test of a whole panel at once: what simple methods would have said at many past moments.
+
+Refitting every model at dozens of origins would cost dozens of batch runs. Three members of the
+default combination (optimised exponential smoothing, moving average, seasonal average) have closed
+forms that replay for all series and origins in one pass of array operations, and the errors of
+their median are close to those of the combination itself: intervals from them cover what they
+promise (measured in the tests and in ``bench/planning.py``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tools.forecasting.core.methods import Season
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+ALPHAS = np.array([0.05, 0.1, 0.2, 0.3, 0.5])
+SCALE_PERIODS = 180
+MOST_ORIGINS = 40
+_LEVEL_SHARE = 0.05  # least scale, as a share of the mean
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Errors of past forecasts.
+
+    Attributes:
+        origins: Shape (o,): periods known at each moment.
+        forecast: Shape (n, o, horizon) per period; NaN where the history was too short.
+        scale: Shape (n, o): the scale of each series as it was known then.
+    """
+
+    origins: tuple[int, ...]
+    forecast: FloatArray
+    scale: FloatArray
+
+
+def origins_of(periods: int, *, season: Season) -> tuple[int, ...]:
+    """Moments to replay: every week (every period of weekly data), the last 40 of them."""
+    step = season.length if season.length == 7 else 1
+    first = 2 * season.least
+    return tuple(range(periods - 1, first - 1, -step)[:MOST_ORIGINS][::-1])
+
+
+def replay(units: FloatArray, *, horizon: int, origins: Sequence[int], season: Season) -> Replay:
+    """Forecast a panel at past moments by the median of three simple methods.
+
+    Args:
+        units: Shape (n, periods), NaN before the first sale.
+        horizon: Periods to forecast at each origin.
+        origins: Numbers of known periods, increasing.
+        season: Lengths in periods.
+    """
+    level = _smoothed_levels(units, origins)
+    forecast = np.empty((len(units), len(origins), horizon))
+    scale = np.empty((len(units), len(origins)))
+    for k, origin in enumerate(origins):
+        past = units[:, :origin]
+        known = np.isfinite(past).sum(axis=1)
+        members = np.stack(
+            [
+                np.repeat(level[:, k, None], horizon, axis=1),
+                np.repeat(_window_mean(past, season.window)[:, None], horizon, axis=1),
+                _seasonal_mean(past, season, horizon),
+            ]
+        )
+        members = np.where(np.isfinite(members), members, members[:1])
+        forecast[:, k] = np.median(members, axis=0)
+        forecast[known < 2 * season.least, k] = np.nan
+        scale[:, k] = series_scale(past)
+    return Replay(tuple(origins), forecast, scale)
+
+
+def series_scale(units: FloatArray) -> FloatArray:
+    """Size by which errors of different series become comparable.
+
+    The geometric mean of level and spread of the last half year: scaling by the level alone is too
+    wide for big steady series, by the spread alone too narrow for quiet ones that wake up.
+
+    Args:
+        units: Shape (n, periods), NaN before the first sale.
+
+    Returns:
+        Shape (n,), >= 0; 0 only for a series without demand in the window.
+    """
+    recent = units[:, -SCALE_PERIODS:]
+    known = np.isfinite(recent)
+    count = np.maximum(known.sum(axis=1), 1)
+    values = np.where(known, recent, 0.0)
+    mean = values.sum(axis=1) / count
+    spread = np.sqrt(np.where(known, (values - mean[:, None]) ** 2, 0.0).sum(axis=1) / count)
+    return np.maximum(np.sqrt(mean * spread), _LEVEL_SHARE * mean)
+
+
+def _smoothed_levels(units: FloatArray, origins: Sequence[int]) -> FloatArray:
+    """Level of exponential smoothing at each origin, with the alpha that was best until then."""
+    n = len(units)
+    level, loss = np.zeros((n, len(ALPHAS))), np.zeros((n, len(ALPHAS)))
+    started = np.zeros(n, dtype=np.bool_)
+    answer = np.full((n, len(origins)), np.nan)
+    column = {origin: k for k, origin in enumerate(origins)}
+    rows = np.arange(n)
+    for period in range(max(origins, default=-1) + 1):
+        if period in column:
+            answer[:, column[period]] = level[rows, loss.argmin(axis=1)]
+        if period == units.shape[1]:
+            break
+        value = units[:, period]
+        known = np.isfinite(value)
+        level[known & ~started] = value[known & ~started, None]
+        started |= known
+        error = np.where(known[:, None], value[:, None] - level, 0.0)
+        loss += error * error
+        level += ALPHAS * error
+    return answer
+
+
+def _window_mean(past: FloatArray, window: int) -> FloatArray:
+    recent = past[:, -window:]
+    known = np.isfinite(recent)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(known, recent, 0.0).sum(axis=1) / known.sum(axis=1)
+    return np.asarray(mean)
+
+
+def _seasonal_mean(past: FloatArray, season: Season, horizon: int) -> FloatArray:
+    """Mean of the same phase of the last seasons; NaN where they are not all known."""
+    span = season.length * season.seasons
+    if past.shape[1] < span:
+        return np.full((len(past), horizon), np.nan)
+    phases = past[:, -span:].reshape(len(past), season.seasons, season.length).mean(axis=1)
+    return np.asarray(phases[:, np.arange(horizon) % season.length])

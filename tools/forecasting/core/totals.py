@@ -1,0 +1,276 @@
+"""Spread of the demand of a whole period: what a reorder point needs, calibrated on past totals.
+
+The quantile of a sum is not the sum of quantiles: for nine independent normal days of 100 +- 20
+the 95 % quantiles add up to 1,196, but the total stays below 999. So errors are taken of totals:
+past forecasts of the next 1, 3, 7, ... days are compared with what was sold in them, divided by
+the scale of the series, and pooled over all series of a similar size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+from tools.errors import InvalidInput
+from tools.forecasting.core.replay import Replay, series_scale
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+HORIZON_DAYS = (1, 3, 7, 14, 21, 28, 42, 63, 91)
+LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
+LEAST_ERRORS = 60  # in a pool; fewer say nothing about a tail
+_BUCKETS = 3
+_BUCKET_SERIES = 12  # fewer series than this per bucket share one pool
+_CAP = 1.5  # times the highest total of the history
+_UNTESTED_WIDENING = 1.25
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pooled errors of totals in units of the scale of a series.
+
+    Attributes:
+        horizons: Shape (h,): periods, increasing.
+        sd: Shape (buckets, h): root mean square, tails trimmed; does not decrease with h.
+        quantiles: Shape (buckets, h, levels).
+        count: Shape (buckets, h): errors behind each figure.
+    """
+
+    horizons: IntArray
+    sd: FloatArray
+    quantiles: FloatArray
+    count: IntArray
+
+
+def buckets(units: FloatArray) -> IntArray:
+    """Sort series into pools of a similar level: small, middle, large sellers."""
+    count = len(units)
+    pools = max(1, min(_BUCKETS, count // _BUCKET_SERIES))
+    level = np.nan_to_num(np.nanmean(units[:, -180:], axis=1))
+    rank = np.argsort(np.argsort(level, kind="stable"), kind="stable")
+    return np.asarray(rank * pools // max(count, 1), dtype=np.int64)
+
+
+def calibrate(
+    units: FloatArray, past: Replay, *, pool: IntArray, horizons: Sequence[int]
+) -> Calibration:
+    """Pool the errors of past totals.
+
+    Args:
+        units: Shape (n, periods): what was sold.
+        past: What would have been forecast.
+        pool: Shape (n,): bucket of each series.
+        horizons: Periods of the totals, increasing.
+
+    Returns:
+        Figures for the horizons with at least 60 errors in every pool; possibly none.
+    """
+    pools = int(pool.max(initial=0)) + 1
+    sd, quantiles, counts, tested = [], [], [], []
+    for horizon in horizons:
+        groups = _errors(units, past, pool, pools, horizon)
+        if min(len(group) for group in groups) < LEAST_ERRORS:
+            break
+        tested.append(horizon)
+        counts.append([len(group) for group in groups])
+        quantiles.append([np.quantile(group, LEVELS) for group in groups])
+        sd.append([_trimmed_sd(group) for group in groups])
+    shape = (pools, len(tested))
+    spread = np.array(sd).reshape(shape[::-1]).T
+    return Calibration(
+        np.array(tested, dtype=np.int64),
+        np.maximum.accumulate(spread, axis=1) if tested else spread,
+        np.array(quantiles).reshape(len(tested), pools, len(LEVELS)).transpose(1, 0, 2),
+        np.array(counts, dtype=np.int64).reshape(shape[::-1]).T,
+    )
+
+
+def _errors(
+    units: FloatArray, past: Replay, pool: IntArray, pools: int, horizon: int
+) -> list[FloatArray]:
+    """Scaled errors of the totals of one horizon, by pool."""
+    running = np.cumsum(np.nan_to_num(units), axis=1)
+    running = np.concatenate([np.zeros((len(units), 1)), running], axis=1)
+    origins = np.array([o for o in past.origins if o + horizon <= units.shape[1]], dtype=int)
+    said = past.forecast[:, : len(origins), :horizon]
+    if not len(origins) or said.shape[2] < horizon:
+        return [np.empty(0)] * pools
+    sold = running[:, origins + horizon] - running[:, origins]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = (sold - said.sum(axis=2)) / past.scale[:, : len(origins)]
+    known = np.isfinite(errors)
+    return [errors[pool == bucket][known[pool == bucket]] for bucket in range(pools)]
+
+
+def _trimmed_sd(errors: FloatArray) -> float:
+    low, high = np.quantile(errors, [0.005, 0.995])
+    return float(np.sqrt((np.clip(errors, low, high) ** 2).mean()))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Spread of the totals of each series, in units.
+
+    Attributes:
+        horizons: Shape (h,): periods.
+        sd: Shape (n, h).
+        quantiles: Shape (n, h, levels); ordered, not negative, capped by the history.
+        is_tested: False when too few past forecasts were there and days were taken as independent.
+    """
+
+    horizons: IntArray
+    sd: FloatArray
+    quantiles: FloatArray
+    is_tested: bool
+
+
+def spread(
+    units: FloatArray,
+    daily: FloatArray,
+    calibration: Calibration,
+    *,
+    pool: IntArray,
+    horizons: Sequence[int],
+) -> Spread:
+    """Turn pooled errors into the spread of each series.
+
+    Args:
+        units: Shape (n, periods): history.
+        daily: Shape (n, horizon): mean forecast per period.
+        calibration: Pooled errors.
+        pool: Shape (n,): bucket of each series.
+        horizons: Periods to use where nothing could be tested.
+    """
+    is_tested = len(calibration.horizons) > 0
+    steps = calibration.horizons if is_tested else np.array(horizons, dtype=np.int64)
+    steps = steps[steps <= daily.shape[1]]
+    total = np.cumsum(daily, axis=1)[:, steps - 1]
+    if is_tested:
+        scale = series_scale(units)[:, None]
+        sd = calibration.sd[pool][:, : len(steps)] * scale
+        quantiles = (
+            total[..., None] + calibration.quantiles[pool][:, : len(steps)] * scale[..., None]
+        )
+    else:
+        scale = _UNTESTED_WIDENING * np.nanstd(units, axis=1)[:, None]
+        sd = scale * np.sqrt(steps)
+        quantiles = total[..., None] + sd[..., None] * norm.ppf(LEVELS)
+    cap = np.maximum(_CAP * _highest_totals(units, steps), total)[..., None]
+    quantiles = np.maximum.accumulate(np.clip(quantiles, 0.0, cap), axis=2)
+    return Spread(steps, sd, quantiles, is_tested)
+
+
+def _highest_totals(units: FloatArray, horizons: IntArray) -> FloatArray:
+    """Highest total of any stretch of the history, for each horizon."""
+    running = np.cumsum(np.nan_to_num(units), axis=1)
+    running = np.concatenate([np.zeros((len(units), 1)), running], axis=1)
+    periods = units.shape[1]
+    answer = np.empty((len(units), len(horizons)))
+    for k, horizon in enumerate(horizons):
+        length = min(int(horizon), periods)
+        best = (running[:, length:] - running[:, :-length]).max(axis=1)
+        answer[:, k] = best * (horizon / length)
+    return answer
+
+
+def total_mean(mean: Sequence[float], *, days: float) -> float:
+    """Expected demand of the next ``days`` days; beyond the horizon the last four weeks repeat.
+
+    Args:
+        mean: Units per day for day 1, 2, ...
+        days: Length of the period, >= 0; a fraction counts as a part of a day.
+
+    Example:
+        >>> total_mean([100.0] * 60, days=9)
+        900.0
+    """
+    if days < 0:
+        raise InvalidInput(f"a period cannot be negative, got {days!r} days")
+    if not mean:
+        return 0.0
+    tail = float(np.mean(mean[-28:]))
+    inside = min(days, len(mean))
+    whole = int(inside)
+    part = (inside - whole) * mean[whole] if whole < len(mean) else 0.0
+    return float(sum(mean[:whole]) + part + max(0.0, days - len(mean)) * tail)
+
+
+def total_sd(forecast_total_sd: Mapping[str, Any], days: float) -> float:
+    """Standard deviation of the error of the total of the next ``days`` days.
+
+    Args:
+        forecast_total_sd: ``{"days": [...], "sd": [...]}``, days increasing.
+        days: Length of the period, >= 0.
+
+    Returns:
+        Units. Between the stored days interpolated on the square root of time, outside them
+        extrapolated with it.
+
+    Example:
+        >>> total_sd({"days": [1, 9], "sd": [20.0, 60.0]}, 4)
+        40.0
+    """
+    if days < 0:
+        raise InvalidInput(f"a period cannot be negative, got {days!r} days")
+    if not forecast_total_sd.get("days"):
+        raise InvalidInput("the forecast holds no spread of totals; run the forecasts again")
+    return _on_root_of_time(forecast_total_sd["days"], forecast_total_sd["sd"], days)
+
+
+def total_quantile(
+    mean: Sequence[float],
+    forecast_total_sd: Mapping[str, Any],
+    forecast_total_quantiles: Mapping[str, Any],
+    *,
+    days: float,
+    level: float,
+) -> float:
+    """Quantile of the demand of the next ``days`` days; never the sum of daily quantiles.
+
+    Args:
+        mean: Units per day for day 1, 2, ...
+        forecast_total_sd: ``{"days": [...], "sd": [...]}``.
+        forecast_total_quantiles: ``{"days": [...], "0.95": [...], ...}``; empty: normal.
+        days: Length of the period, >= 0.
+        level: In (0, 1).
+
+    Example:
+        >>> flat = {"days": [1, 9], "sd": [20.0, 60.0]}
+        >>> round(total_quantile([100.0] * 9, flat, {}, days=9, level=0.95), 1)
+        998.7
+    """
+    if not 0 < level < 1:
+        raise InvalidInput(f"a quantile level lies between 0 and 1, got {level!r}")
+    expected = total_mean(mean, days=days)
+    stored = forecast_total_quantiles.get("days") or []
+    if not stored:
+        return max(0.0, expected + float(norm.ppf(level)) * total_sd(forecast_total_sd, days))
+    at_day = np.array([total_mean(mean, days=day) for day in stored])
+    known = sorted((float(key), key) for key in forecast_total_quantiles if key != "days")
+    offsets = [
+        _on_root_of_time(stored, np.asarray(forecast_total_quantiles[key]) - at_day, days)
+        for _, key in known
+    ]
+    return max(0.0, expected + _at_level([value for value, _ in known], offsets, level))
+
+
+def _on_root_of_time(days: Sequence[float], values: Any, at: float) -> float:
+    """Interpolate on sqrt(days); through the origin before the first day and behind the last."""
+    roots, known, root = np.sqrt(np.asarray(days, float)), np.asarray(values, float), at**0.5
+    if root >= roots[-1]:
+        return float(known[-1] * root / roots[-1])
+    return float(np.interp(root, np.append(0.0, roots), np.append(0.0, known)))
+
+
+def _at_level(levels: Sequence[float], offsets: Sequence[float], level: float) -> float:
+    """Interpolate on the normal score; beyond the outermost level stretch its offset."""
+    score, scores = float(norm.ppf(level)), norm.ppf(levels)
+    for edge in (0, -1):
+        beyond = score < scores[0] if edge == 0 else score > scores[-1]
+        if beyond and scores[edge] != 0:
+            return float(offsets[edge] * max(1.0, score / scores[edge]))
+    return float(np.interp(score, scores, offsets))
