@@ -248,7 +248,8 @@ def _clock(session: Session) -> Clock:
 def _build_channels(settings: Settings) -> Mapping[str, "Channel"]:
     from tools.outbox.gateway import DropFolder
 
-    return {"drop_folder": DropFolder(settings.outgoing_dir)}
+    folder = DropFolder(settings.outgoing_dir)
+    return {folder.name: folder}
 
 
 def _build_conversations(system: System) -> "Conversations":
@@ -265,7 +266,7 @@ def _build_conversations(system: System) -> "Conversations":
     chat_model = build_chat_model(
         url=settings.model_url,
         name=settings.model_name,
-        api_key=settings.model_api_key,
+        api_key=settings.model_api_key.get_secret_value(),
         timeout_s=settings.model_timeout_s,
         max_tokens=settings.model_max_tokens,
         catalogue=catalogue,

@@ -8,10 +8,12 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import NamedTuple
 
 import anyio
 from fastapi.sse import format_sse_event
+from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from db.models.conversation import Run, RunEvent, Thread
 from db.session import Database
 from db.types import Actor, RunState
-from tools.errors import NotFound
+from tools.errors import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -106,3 +108,25 @@ async def tail(database: Database, run_id: int, *, after: int = 0) -> AsyncItera
             sent_s = time.monotonic()
             yield format_sse_event(comment="ping")
         await anyio.sleep(POLL_S)
+
+
+def cancel(session: Session, run: Run, *, now: datetime) -> None:
+    """End a run that waits or works; whoever executes it sees that and stops.
+
+    Raises:
+        Conflict: The run has ended.
+    """
+    changed = session.execute(
+        update(Run)
+        .where(col(Run.id) == run.id, col(Run.state).in_((RunState.QUEUED, RunState.RUNNING)))
+        .values(state=RunState.CANCELLED, finished_at=now)
+        .returning(col(Run.id))
+    ).scalar_one_or_none()
+    if changed is None:
+        raise Conflict(f"run {run.id} has ended already")
+    session.add(
+        RunEvent(
+            run_id=run.id, kind="run.failed", content={"error": "cancelled"}, created_at=now
+        )
+    )  # fmt: skip
+    session.flush()

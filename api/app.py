@@ -1,0 +1,77 @@
+"""The REST door: routes, gate, problems and the background work, as one FastAPI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from api import problems
+from api.background import Background
+from api.bootstrap import System
+from api.gate import Gate
+from api.logging import configure_logging
+from api.routes import approvals, health, items, orders, threads
+
+TITLE = "Quartermaster"
+DESCRIPTION = "Inventory operations: tools compute, the agent drafts, a person decides."
+
+
+def create_app(system: System) -> FastAPI:
+    """Build the application; the caller keeps the system and closes it."""
+    background = Background(system)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        background.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(background.stop)
+
+    app = FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=version("quartermaster"),
+        lifespan=lifespan,
+        docs_url=None,  # the page loads scripts from elsewhere
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        max_body_size=system.settings.max_body_bytes,
+    )
+    app.state.system = system
+    app.state.background = background
+    problems.install(app)
+    app.include_router(health.router)
+    v1 = APIRouter(prefix="/v1")
+    for routes in (threads, approvals, items, orders):
+        v1.include_router(routes.router)
+    app.include_router(v1)
+    app.add_middleware(
+        Gate,
+        allowed_hosts=system.settings.allowed_hosts,
+        max_body_bytes=system.settings.max_body_bytes,
+    )
+    return app
+
+
+def run_server(system: System) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    settings = system.settings
+    configure_logging(level=settings.log_level, style=settings.log_format)
+    uvicorn.run(
+        create_app(system),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_grace_s,  # an open stream ends here
+    )
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,141 @@
+"""What the server does beside answering requests: chat turns, deliveries, expiry, recovery.
+
+One thread looks round, a small pool works. A turn never runs inside a request, so a closed browser
+tab stops nothing; a step that fails is logged once and the next one runs.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from functools import partial
+
+from sqlmodel import col, select
+
+from api import worker
+from api.bootstrap import System
+from api.logging import bound
+from db.models.conversation import Run
+from db.types import RunState
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.1
+DELIVER_EVERY_S = 1.0
+RECOVER_EVERY_S = 15.0
+
+
+class Background:
+    """Runs queued turns and the delivery worker until it is stopped."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._holder = f"server-{secrets.token_hex(4)}"
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._jobs: dict[str, Future[None]] = {}  # step or run -> its newest job
+        self._lock = threading.Lock()
+        self._started_s: dict[str, float] = {}
+        self._beat_s = float("-inf")
+        self._pool = ThreadPoolExecutor(
+            system.settings.chat_workers + 2, thread_name_prefix="quartermaster"
+        )
+        self._thread = threading.Thread(target=self._look_round, name="quartermaster-look")
+
+    def start(self) -> None:
+        """Begin; turns that a dead process left behind are picked up first."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing new; give what runs the grace time to finish."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+        wait(list(self._jobs.values()), timeout=self._system.settings.shutdown_grace_s)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def wake(self) -> None:
+        """Look for work at once: a message or a decision was just stored."""
+        self._started_s.pop("deliver", None)
+        self._wake.set()
+
+    def heartbeat_age_s(self) -> float:
+        """Return how long ago the look-round last went through, seconds."""
+        return time.monotonic() - self._beat_s
+
+    def _look_round(self) -> None:
+        while not self._stopping.is_set():
+            self._every("recover", RECOVER_EVERY_S, self._recover)
+            self._every("deliver", DELIVER_EVERY_S, self._deliver)
+            self._every("pick", 0.0, self._pick)
+            self._beat_s = time.monotonic()
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
+
+    def _every(self, name: str, period_s: float, step: Callable[[], None]) -> None:
+        """Start a step if it is due and not running."""
+        now_s = time.monotonic()
+        if now_s - self._started_s.get(name, float("-inf")) >= period_s:
+            self._started_s[name] = now_s
+            self._submit(name, step)
+
+    def _submit(self, name: str, step: Callable[[], None]) -> None:
+        with self._lock:
+            running = self._jobs.get(name)
+            if self._stopping.is_set() or (running is not None and not running.done()):
+                return
+            job = self._pool.submit(step)
+            self._jobs[name] = job
+        job.add_done_callback(lambda done: _log_failure(name, done))
+
+    def _pick(self) -> None:
+        """Start waiting runs, the oldest of each idle thread first, as many as we have hands."""
+        with self._lock:
+            self._jobs = {name: job for name, job in self._jobs.items() if not job.done()}
+            busy = sum(name.startswith("run ") for name in self._jobs)
+        free = self._system.settings.chat_workers - busy
+        for run_id in self._waiting_runs()[: max(0, free)]:
+            self._submit(f"run {run_id}", partial(self._execute, run_id))
+
+    def _waiting_runs(self) -> list[int]:
+        with self._system.database.read() as session:
+            rows = session.exec(
+                select(Run.id, Run.thread_id, Run.state)
+                .where(col(Run.state).in_((RunState.QUEUED, RunState.RUNNING)))
+                .order_by(col(Run.id))
+            ).all()
+        busy_threads = {thread for _, thread, state in rows if state is RunState.RUNNING}
+        first: dict[str, int] = {}
+        for run_id, thread, _state in rows:
+            if thread not in busy_threads:
+                first.setdefault(thread, run_id)
+        return list(first.values())
+
+    def _execute(self, run_id: int) -> None:
+        with bound(run_id=run_id):
+            self._system.conversations.execute(run_id)
+        self._wake.set()  # the next turn of this thread may be waiting
+
+    def _deliver(self) -> None:
+        system = self._system
+        worker.expire_due(system.database, clock=system.clock)
+        worker.deliver_due(
+            system.database, system.channels, clock=system.clock, holder=self._holder
+        )
+
+    def _recover(self) -> None:
+        count = self._system.conversations.recover()
+        if count:
+            logger.warning("abandoned turns recovered", extra={"count": count})
+
+
+def _log_failure(name: str, job: Future[None]) -> None:
+    """Log a failed step once; the next round tries again."""
+    try:
+        error = job.exception()
+    except CancelledError:
+        return
+    if error is not None:
+        logger.error("background step failed", extra={"step": name}, exc_info=error)
