@@ -133,6 +133,7 @@ class TestWorld:
                 ).all()
             )
             levels = session.exec(select(StockLevel)).all()
+            session.expunge_all()
 
         assert {level.item_id: level.on_hand_units for level in levels if level.on_hand_units} == moved  # fmt: skip  # noqa: E501
 
@@ -141,6 +142,7 @@ class TestWorld:
             offers = session.exec(select(SupplierItem)).all()
             prices = {offer.id: offer.unit_price_minor for offer in offers}
             breaks = session.exec(select(PriceBreak)).all()
+            session.expunge_all()
 
         assert len({offer.item_id for offer in offers if offer.is_preferred}) == 260
         assert all(offer.moq_units % offer.order_multiple_units == 0 for offer in offers)
@@ -151,6 +153,7 @@ class TestWorld:
             orders = {order.number: order for order in session.exec(select(PurchaseOrder))}
             lines = session.exec(select(PurchaseOrderLine)).all()
             shipments = session.exec(select(Shipment)).all()
+            session.expunge_all()
 
         assert orders["PO-1042"].promise_on == shop.days_from_now(3)
         assert all(
