@@ -1075,6 +1075,7 @@ def upgrade() -> None:
         sa.Column("severity", sa.String(length=16), nullable=False),
         sa.Column("value_at_risk_minor", sa.BigInteger(), nullable=False),
         sa.Column("waterfall", sa.JSON(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("flags", sa.JSON(), nullable=False),
         sa.CheckConstraint(
             "action IN ('buy', 'expedite', 'transfer', 'none')",
