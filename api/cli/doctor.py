@@ -1,0 +1,176 @@
+"""`quartermaster doctor`: is everything in place, and if not, what to do."""
+
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from api.cli.terminal import ERROR, JsonOption, Terminal, has_database, terminal
+from tools.errors import QuartermasterError
+
+if TYPE_CHECKING:
+    from api.bootstrap import System
+    from api.settings import Settings
+
+SAFE_SQLITE = (3, 51, 3)  # older ones can corrupt a WAL database in a rare race at a checkpoint
+STALE_FORECAST_DAYS = 2
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding."""
+
+    name: str
+    level: Literal["ok", "warning", "problem"]
+    message: str
+
+
+def doctor(is_json: JsonOption = False) -> None:
+    """Check Python, settings, database, forecasts and the model server; exit 1 on a problem."""
+    with terminal(is_json=is_json) as shell:
+        found = list(_checks(shell))
+        is_well = all(check.level != "problem" for check in found)
+        if is_json:
+            shell.emit({"ok": is_well, "data": {"checks": found}})
+        else:
+            from api import rendering
+            from api.cli.terminal import jsonable
+
+            shell.show(rendering.checks(jsonable(found)))
+        if not is_well:
+            raise typer.Exit(ERROR)
+
+
+def _checks(shell: Terminal) -> Iterator[Check]:
+    version = sys.version.split()[0]
+    yield Check("python", "ok" if sys.version_info >= (3, 11) else "problem", version)
+    try:
+        settings = shell.settings
+    except QuartermasterError as error:
+        yield Check("settings", "problem", f"{error.message}. {error.next_step}".strip())
+        return
+    yield _writable(settings)
+    yield from _database_checks(shell, settings)
+    yield _model_server(settings)
+
+
+def _writable(settings: "Settings") -> Check:
+    """Try to write where the data is, or where the folder would be made."""
+    folder = settings.data_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Check("data folder", "problem", f"cannot write to {folder}: {error.strerror}")
+    return Check("data folder", "ok", f"{settings.data_dir}, writable")
+
+
+def _database_checks(shell: Terminal, settings: "Settings") -> Iterator[Check]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if not has_database(settings):
+        yield Check("database", "warning", "none yet; `quartermaster demo` makes one to play with")
+        return
+    try:
+        system = shell.system
+        yield _engine(system)
+        yield _revision(system)
+        yield from _contents(system)
+    except QuartermasterError as error:
+        yield Check("database", "problem", f"{error.message}. {error.next_step}".strip())
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+        yield Check("database", "problem", f"{_address(settings)}: {reason}")
+
+
+def _address(settings: "Settings") -> str:
+    """Show where the database is, without its password."""
+    from sqlalchemy.engine import make_url
+
+    return make_url(settings.database_url).render_as_string(hide_password=True)
+
+
+def _engine(system: "System") -> Check:
+    where = _address(system.settings)
+    if not system.database.is_sqlite:
+        return Check("database", "ok", where)
+    if sqlite3.sqlite_version_info < SAFE_SQLITE:
+        return Check(
+            "database",
+            "warning",
+            f"{where}; SQLite {sqlite3.sqlite_version} is older than 3.51.3 and can damage a "
+            "database that several processes write to: keep backups or use a newer Python build",
+        )
+    return Check("database", "ok", f"{where}, SQLite {sqlite3.sqlite_version}")
+
+
+def _revision(system: "System") -> Check:
+    from api.bootstrap import shipped_revision, stored_revision
+
+    stored, shipped = stored_revision(system.database), shipped_revision()
+    level: Literal["ok", "problem"] = "ok" if stored == shipped else "problem"
+    return Check("schema", level, f"revision {stored}, this version knows {shipped}")
+
+
+def _contents(system: "System") -> Iterator[Check]:
+    from sqlmodel import func, select
+
+    from db.models.catalog import Item, Supplier
+    from db.models.identity import User
+
+    with system.database.read() as session:
+        items, suppliers, users = (
+            session.exec(select(func.count()).select_from(table)).one()
+            for table in (Item, Supplier, User)
+        )
+    start = "; start with `quartermaster demo` or `quartermaster ingest items FILE`"
+    yield Check(
+        "contents",
+        "ok" if items and users else "warning",
+        f"{items:,} items, {suppliers:,} suppliers, {users:,} people" + ("" if items else start),
+    )
+    if items:
+        yield _forecasts(system)
+
+
+def _forecasts(system: "System") -> Check:
+    from tools.forecasting.service import latest_run
+
+    with system.database.read() as session:
+        run = latest_run(session)
+    if run is None:
+        return Check("forecasts", "warning", "none yet; run `quartermaster plan`")
+    age_days = (system.clock.now().date() - run.as_of_on).days
+    text = f"{run.series_count:,} series, sales to {run.as_of_on}, {age_days} days old"
+    if age_days > STALE_FORECAST_DAYS:
+        return Check("forecasts", "warning", f"{text}; load new sales and run `quartermaster plan`")
+    return Check("forecasts", "ok", text)
+
+
+def _model_server(settings: "Settings") -> Check:
+    if not settings.model_url:
+        return Check("chat model", "ok", "built in, offline (QM_MODEL_URL is not set)")
+    import httpx
+
+    address = settings.model_url.rstrip("/") + "/models"
+    key = settings.model_api_key.get_secret_value()
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = httpx.get(address, headers=headers, timeout=10)
+        answer.raise_for_status()
+        names = [str(model["id"]) for model in answer.json()["data"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        return Check("chat model", "problem", f"{address} does not answer: {error}")
+    if settings.model_name and settings.model_name not in names:
+        return Check(
+            "chat model",
+            "problem",
+            f"{settings.model_name!r} is not served there, only {', '.join(names[:5])}",
+        )
+    return Check("chat model", "ok", f"{settings.model_url} serves {', '.join(names[:5])}")

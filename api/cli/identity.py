@@ -1,0 +1,69 @@
+"""Who sits at the terminal."""
+
+from typing import TYPE_CHECKING
+
+from db.types import Role
+from tools.errors import Forbidden, InvalidInput, NotAuthenticated
+
+if TYPE_CHECKING:
+    from api.bootstrap import System
+    from api.settings import Settings
+    from db.types import Actor
+
+
+def terminal_actor(system: "System", settings: "Settings", as_login: str | None) -> "Actor":
+    """Return the person at this terminal.
+
+    Whoever can open the database file is trusted as the local operator and may say who they are
+    (``--as``, ``QM_USER``). A server database is open to many: there, and wherever ``QM_API_KEY``
+    is set, the key says who it is and a claim to be somebody else is refused.
+    """
+    from tools.identity import service as identity
+
+    key = _api_key(settings)
+    if not key and not system.database.is_sqlite:
+        raise NotAuthenticated(
+            "this database is shared: the terminal needs to know who you are",
+            next_step="Set QM_API_KEY to your key; an administrator makes one with "
+            "`quartermaster keys create LOGIN`.",
+        )
+    if not key:
+        with system.database.read() as session:
+            return identity.actor_by_login(session, as_login or settings.user)
+    with system.database.write() as session:
+        actor = identity.authenticate(session, key, clock=system.clock)
+    if as_login not in (None, actor.login):
+        raise InvalidInput(
+            f"--as {as_login!r} was given, but QM_API_KEY belongs to {actor.login!r}",
+            next_step="Leave out --as, or unset QM_API_KEY.",
+        )
+    return actor
+
+
+def key_keeper(system: "System", settings: "Settings", as_login: str | None) -> "Actor | None":
+    """Return who may make and revoke API keys here; None for the first key of a shared database.
+
+    The local operator may: the database file is theirs. On a shared database and with a key it
+    takes an administrator.
+    """
+    key = _api_key(settings)
+    if not key and not system.database.is_sqlite and not _has_keys(system):
+        return None
+    actor = terminal_actor(system, settings, as_login)
+    if key and actor.role is not Role.ADMIN:
+        raise Forbidden(f"{actor.login!r} is {actor.role.value}; API keys take an administrator")
+    return actor
+
+
+def _api_key(settings: "Settings") -> str:
+    key = getattr(settings, "api_key", None)
+    return key.get_secret_value() if key else ""
+
+
+def _has_keys(system: "System") -> bool:
+    from sqlmodel import select
+
+    from db.models.identity import ApiKey
+
+    with system.database.read() as session:
+        return session.exec(select(ApiKey.id).limit(1)).first() is not None

@@ -1,0 +1,51 @@
+"""The `quartermaster` command. Imports typer and the light command modules, nothing else."""
+
+import typer
+
+from api.cli import audit, chat, decide, demo, doctor, keys, look, operate
+
+HELP = (
+    "Inventory operations in a terminal: see what to order, ask why, draft, decide.\n\n"
+    "Tools compute every number, the agent drafts, a person decides; only then does an order leave."
+    "\n\n"
+    "Who you are: whoever can open the database file is trusted as the local operator and works as "
+    "QM_USER or --as LOGIN. On a PostgreSQL database, and wherever QM_API_KEY is set, the key says "
+    "who you are and a different --as is refused.\n\n"
+    "Data goes to standard output, progress and prompts to standard error. Exit codes: 0 done, "
+    "1 error, 2 wrong usage, 3 not approved, 4 changed or decided meanwhile, 5 not allowed. "
+    "Settings are QM_... variables, see docs/configuration.md."
+)
+
+app = typer.Typer(
+    name="quartermaster",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command(rich_help_panel="Start")(demo.demo)
+app.command(rich_help_panel="Start")(chat.chat)
+app.command(rich_help_panel="Start")(doctor.doctor)
+app.command(rich_help_panel="Look")(look.today)
+app.command(rich_help_panel="Look")(look.item)
+app.command(rich_help_panel="Look")(look.orders)
+app.command(rich_help_panel="Decide")(decide.approvals)
+app.command(rich_help_panel="Decide")(decide.approve)
+app.command(rich_help_panel="Decide")(decide.reject)
+app.command(rich_help_panel="Operate")(operate.ingest)
+app.command(rich_help_panel="Operate")(operate.plan)
+app.command(rich_help_panel="Operate")(operate.deliver)
+app.command(rich_help_panel="Operate")(operate.serve)
+app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
+app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
+
+
+def main() -> None:
+    """Run the program."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""What every command needs: the system, the person, the two streams, the exit code.
+
+Data goes to standard output, progress and prompts to standard error, so that every command can be
+piped. Expected errors become one sentence and the next step; anything else is a bug and shows its
+traceback. Nothing heavy is imported before a command runs: ``--help`` must start at once.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from tools.errors import (
+    Conflict,
+    ExternalError,
+    Forbidden,
+    InvalidInput,
+    NotAuthenticated,
+    NotEnoughData,
+    NotFound,
+    QuartermasterError,
+    Stale,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from api.bootstrap import System
+    from api.settings import Settings
+    from db.types import Actor
+    from tools.clock import Clock
+    from tools.wrapping import Tool, ToolContext
+
+ERROR, USAGE, REJECTED, STALE, NOT_ALLOWED = 1, 2, 3, 4, 5  # exit codes; 0 is success
+PIPE_WIDTH = 100  # columns when nobody looks: the same on every machine
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print data for machines.")]
+AsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as", metavar="LOGIN", help="Who you are; default: QM_USER.", show_default=False
+    ),
+]
+
+_ERRORS: dict[str, type[QuartermasterError]] = {
+    kind.code: kind
+    for kind in (
+        InvalidInput, NotEnoughData, NotFound, Conflict, Stale, Forbidden, NotAuthenticated,
+        ExternalError,
+    )
+}  # fmt: skip
+
+
+def exit_code(error: QuartermasterError) -> int:
+    """Say how a command that met this error ends."""
+    if isinstance(error, Conflict):
+        return STALE
+    if isinstance(error, Forbidden | NotAuthenticated):
+        return NOT_ALLOWED
+    return ERROR
+
+
+class Terminal:
+    """One command's view of the world; opens the system on first use."""
+
+    def __init__(
+        self,
+        *,
+        as_login: str | None = None,
+        is_json: bool = False,
+        data_dir: Path | None = None,
+        clock: "Clock | None" = None,
+        may_create: bool = False,
+    ) -> None:
+        from rich.console import Console
+
+        self.as_login = as_login
+        self.is_json = is_json
+        self.is_interactive = sys.stdin.isatty() and sys.stdout.isatty()
+        self.out = Console(highlight=False, width=_width(sys.stdout.isatty()))
+        self.err = Console(highlight=False, stderr=True, width=_width(sys.stderr.isatty()))
+        self._data_dir = data_dir
+        self._clock = clock
+        self._may_create = may_create
+        self._settings: Settings | None = None
+        self._system: System | None = None
+
+    @property
+    def settings(self) -> "Settings":
+        """The settings, read once."""
+        if self._settings is None:
+            from api.settings import load_settings
+
+            read = load_settings()
+            if self._data_dir is not None:
+                read = type(read)(data_dir=self._data_dir)
+            self._settings = read
+        return self._settings
+
+    @property
+    def system(self) -> "System":
+        """The composed system; opens and migrates the database on first use."""
+        if self._system is None:
+            from api.bootstrap import build_system
+
+            if not self._may_create:
+                _refuse_a_missing_database(self.settings)
+            self._system = build_system(self.settings, clock=self._clock)
+        return self._system
+
+    def actor(self) -> "Actor":
+        """Find out who sits here (the rules are in the help text of the program)."""
+        from api.cli.identity import terminal_actor
+
+        return terminal_actor(self.system, self.settings, self.as_login)
+
+    def context(self, actor: "Actor") -> "ToolContext":
+        """What a tool needs to know about the caller."""
+        return self.system.tool_context(actor)
+
+    def ask(self, tool: "Tool", actor: "Actor", **arguments: Any) -> dict[str, Any]:
+        """Run a tool, the same as in the chat, and return its envelope."""
+        return tool.call(self.context(actor), arguments)
+
+    def show(self, *renderables: "RenderableType") -> None:
+        """Print for people; no trailing blanks when the output is a file or a pipe."""
+        if self.out.is_terminal:
+            self.out.print(*renderables, sep="\n")
+            return
+        with self.out.capture() as captured:
+            self.out.print(*renderables, sep="\n")
+        lines = captured.get().splitlines()
+        self.out.out(*(line.rstrip() for line in lines), sep="\n", highlight=False)
+
+    def emit(self, value: Any) -> None:
+        """Print for machines."""
+        typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+
+    def note(self, text: str, style: str = "") -> None:
+        """Say something beside the data."""
+        self.err.print(text, style=style or None, markup=False, soft_wrap=True)
+
+    def report(self, error: QuartermasterError) -> None:
+        """Show an expected error: a sentence and what to do next."""
+        if self.is_json:
+            self.emit(
+                {
+                    "ok": False,
+                    "error": error.code,
+                    "message": error.message,
+                    "next": error.next_step,
+                    "details": error.details,
+                }
+            )
+            return
+        from api.rendering import plain_sentence
+
+        self.note(plain_sentence(error.message), "red")
+        for match in list(error.details.get("matches", []))[:5]:
+            self.note(f"  {match.get('sku', '')}  {match.get('name', '')}".rstrip())
+        if error.next_step:
+            self.note(plain_sentence(error.next_step))
+
+    @contextmanager
+    def progress(self, label: str) -> "Iterator[Callable[[int, int], None]]":
+        """Draw a bar on standard error while work is done; one line when nobody looks."""
+        if not self.err.is_terminal:
+            yield lambda _done, _total: None
+            return
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+        )
+        with Progress(*columns, TimeElapsedColumn(), console=self.err, transient=True) as bars:
+            task = bars.add_task(label, total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+
+    def close(self) -> None:
+        """Close the system if it was opened."""
+        if self._system is not None:
+            self._system.close()
+            self._system = None
+
+
+@contextmanager
+def terminal(
+    *,
+    as_login: str | None = None,
+    is_json: bool = False,
+    data_dir: Path | None = None,
+    clock: "Clock | None" = None,
+    may_create: bool = False,
+) -> Iterator[Terminal]:
+    """Run the body of a command: expected errors become a sentence and an exit code."""
+    shell = Terminal(
+        as_login=as_login, is_json=is_json, data_dir=data_dir, clock=clock, may_create=may_create
+    )
+    try:
+        yield shell
+    except QuartermasterError as error:
+        shell.report(error)
+        raise typer.Exit(exit_code(error)) from None
+    finally:
+        shell.close()
+
+
+def data_of(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a tool answered, or raise the error that it reported."""
+    if envelope["ok"]:
+        data: dict[str, Any] = envelope["data"]
+        return data
+    kind = _ERRORS.get(str(envelope["error"]), QuartermasterError)
+    raise kind(
+        str(envelope["message"]), next_step=str(envelope["next"]), details=envelope["details"]
+    )
+
+
+def usage_error(message: str) -> NoReturn:
+    """End with exit code 2: the command was not called as it must be."""
+    raise typer.BadParameter(message)
+
+
+def jsonable(value: Any) -> Any:
+    """Turn views (dataclasses, enums, times, decimals) into JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return jsonable(asdict(value))
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal | Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(content) for name, content in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(content) for content in value]
+    return value
+
+
+def has_database(settings: "Settings") -> bool:
+    """Tell whether there is something to open; a server database always counts."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(settings.database_url)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
+
+
+def _refuse_a_missing_database(settings: "Settings") -> None:
+    if not has_database(settings):
+        raise NotFound(
+            f"there is no database in {str(settings.data_dir)!r} yet",
+            next_step="`quartermaster demo` loads a shop to play with; "
+            "`quartermaster ingest items FILE` starts your own.",
+        )
+
+
+def _width(is_terminal: bool) -> int | None:
+    return None if is_terminal else PIPE_WIDTH
