@@ -40,7 +40,6 @@ def create_app(system: System) -> FastAPI:
         docs_url=None,  # the page loads scripts from elsewhere
         redoc_url=None,
         generate_unique_id_function=_operation_id,
-        max_body_size=system.settings.max_body_bytes,
     )
     app.state.system = system
     app.state.background = background

@@ -1,0 +1,106 @@
+"""Purchase orders: the list and one order as it stands."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from api.dependencies import ActorDep, SystemDep, ask
+from api.routes.examples import answers
+from api.routes.items import Answer
+from db.types import OrderState
+from tools.purchasing import service as purchasing
+from tools.purchasing.core.money import amount_text
+from tools.purchasing.core.views import LineView, OrderView
+from tools.purchasing.tool import list_orders as list_orders_tool
+
+router = APIRouter(tags=["orders"])
+
+_ORDER_EXAMPLE: dict[str, Any] = {
+    "po_id": "PO-2001", "revision": 1, "state": "pending_approval", "supplier": "Acme",
+    "supplier_code": "ACME", "ship_to": "MAIN",
+    "lines": [
+        {
+            "line": 1, "sku": "WIDGET-A", "name": "Widget A", "quantity": 1920, "uom": "each",
+            "packs": 16, "pack_uom": "case", "pack_units": 120, "unit_price": "7.80",
+            "amount": "14976.00", "received": 0, "open": 1920, "promise": None,
+        }
+    ],
+    "total": "14976.00", "currency": "USD", "need_by": None, "promise": None, "note": "",
+    "by": "paul", "received_pct": 0, "next_action": "a person decides",
+    "checks": [], "approval": {"id": "a-31", "version": 1, "role": "manager"},
+    "fingerprint": "9f2c...", "created_at": "2026-03-02T09:00:00+00:00", "sent_at": None,
+}  # fmt: skip
+
+
+@router.get(
+    "/orders",
+    responses=answers(
+        {
+            "data": {"orders": [{"po_id": "PO-2001", "state": "sent", "total": "14976.00"}],
+                     "total": 1},
+            "as_of": "2026-03-02T09:00:00+00:00", "data_age_s": 0, "warnings": [], "refs": [],
+        },
+        codes=("not_found",),
+    ),
+)  # fmt: skip
+def list_orders(
+    system: SystemDep,
+    actor: ActorDep,
+    status: Annotated[OrderState | None, Query()] = None,
+    supplier: Annotated[str | None, Query(max_length=120)] = None,
+    sku: Annotated[str | None, Query(max_length=120)] = None,
+    limit: Annotated[int | None, Query(ge=1, le=50)] = None,
+) -> Answer:
+    """List purchase orders, the newest first, as the chat does."""
+    asked = {"supplier": supplier, "sku": sku, "limit": limit}
+    state = None if status is None else status.value
+    return Answer(**ask(system, actor, list_orders_tool, status=state, **asked))
+
+
+@router.get("/orders/{number}", responses=answers(_ORDER_EXAMPLE, codes=("not_found",)))
+def get_order(system: SystemDep, _actor: ActorDep, number: str) -> dict[str, Any]:
+    """Show one order with its lines, checks and approval."""
+    with system.database.read() as session:
+        return order_json(purchasing.get_order(session, number))
+
+
+def order_json(order: OrderView) -> dict[str, Any]:
+    """Return an order as JSON; money is decimal text, quantities are in the stock unit."""
+    return {
+        "po_id": order.number,
+        "revision": order.revision,
+        "state": order.state.value,
+        "supplier": order.supplier_name,
+        "supplier_code": order.supplier_code,
+        "ship_to": order.ship_to,
+        "lines": [_line_json(line, order.currency) for line in order.lines],
+        "total": amount_text(order.total_minor, order.currency),
+        "currency": order.currency,
+        "need_by": order.need_by_on,
+        "promise": order.promise_on,
+        "note": order.note,
+        "by": order.requested_by,
+        "received_pct": order.received_percent,
+        "next_action": order.next_action,
+        "checks": [check.as_json() for check in order.checks],
+        "approval": _pending_json(order),
+        "fingerprint": order.fingerprint,
+        "created_at": order.created_at,
+        "sent_at": order.sent_at,
+    }
+
+
+def _line_json(line: LineView, currency: str) -> dict[str, Any]:
+    arrived = {"received": line.received_units, "open": line.open_units}
+    return {**line.as_json(currency), **arrived, "promise": line.promise_on}
+
+
+def _pending_json(order: OrderView) -> dict[str, Any] | None:
+    if order.approval is None:
+        return None
+    return {
+        "id": order.approval.number,
+        "version": order.approval.version,
+        "role": order.approval.required_role,
+        "expires_at": order.approval.expires_at,
+    }
