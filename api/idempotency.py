@@ -77,6 +77,8 @@ def answer_once(
         with session.begin_nested():
             answer = Answer(200, effect(session))
     except QuartermasterError as error:
+        if error.status_code >= 500:  # somebody else failed; a repeat may fare better
+            raise
         answer = Answer(error.status_code, refusal(error))
     row = session.get_one(IdempotentRequest, row_id)
     row.status_code, row.response = answer.status_code, answer.body
