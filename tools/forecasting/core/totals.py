@@ -75,6 +75,7 @@ def calibrate(
         groups = _errors(units, past, pool, pools, horizon)
         if min(len(group) for group in groups) < LEAST_ERRORS:
             break
+        groups = [group * _widening(past, horizon, units.shape[1]) for group in groups]
         tested.append(horizon)
         counts.append([len(group) for group in groups])
         quantiles.append([np.quantile(group, LEVELS) for group in groups])
@@ -104,6 +105,17 @@ def _errors(
         errors = (sold - said.sum(axis=2)) / past.scale[:, : len(origins)]
     known = np.isfinite(errors)
     return [errors[pool == bucket][known[pool == bucket]] for bucket in range(pools)]
+
+
+def _widening(past: Replay, horizon: int, periods: int) -> float:
+    """Factor for how few separate stretches of time the errors come from.
+
+    Series rise and fall together, so many series in two or three seasons are still two or three
+    observations of the common movement; sqrt(1 + 1/k) is its share in a prediction error.
+    """
+    origins = [origin for origin in past.origins if origin + horizon <= periods]
+    separate = 1 + (origins[-1] - origins[0]) / horizon
+    return float(np.sqrt(1 + 1 / separate))
 
 
 def _trimmed_sd(errors: FloatArray) -> float:
