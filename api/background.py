@@ -10,21 +10,25 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 from functools import partial
 
-from sqlmodel import col, select
+from sqlmodel import col, exists, select
 
 from api import worker
 from api.bootstrap import System
 from api.logging import bound
-from db.models.conversation import Run
+from db.models.conversation import Message, Run
+from db.models.purchasing import Approval
 from db.types import RunState
+from tools.errors import Conflict
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
+UNTOLD_FOR = (timedelta(seconds=30), timedelta(days=1))
 
 
 class Background:
@@ -60,6 +64,11 @@ class Background:
         """Look for work at once: a message or a decision was just stored."""
         self._started_s.pop("deliver", None)
         self._wake.set()
+
+    def tell_decision(self, approval_number: str) -> None:
+        """Let the order's thread hear what a person decided."""
+        self._submit(f"tell {approval_number}", partial(self._tell, approval_number))
+        self.wake()
 
     def heartbeat_age_s(self) -> float:
         """Return how long ago the look-round last went through, seconds."""
@@ -115,8 +124,16 @@ class Background:
 
     def _execute(self, run_id: int) -> None:
         with bound(run_id=run_id):
-            self._system.conversations.execute(run_id)
+            try:
+                self._system.conversations.execute(run_id)
+            except Conflict as error:  # cancelled meanwhile, or another process has the thread
+                logger.info("turn dropped", extra={"why": error.message})
         self._wake.set()  # the next turn of this thread may be waiting
+
+    def _tell(self, approval_number: str) -> None:
+        self._deliver()  # first, so that the thread hears of a sent order at once
+        self._system.conversations.post_decision(approval_number)
+        self._wake.set()
 
     def _deliver(self) -> None:
         system = self._system
@@ -129,6 +146,26 @@ class Background:
         count = self._system.conversations.recover()
         if count:
             logger.warning("abandoned turns recovered", extra={"count": count})
+        for number in self._untold_decisions():
+            self.tell_decision(number)
+
+    def _untold_decisions(self) -> list[str]:
+        """Find decisions of today that a crash kept from their thread."""
+        now = self._system.clock.now()
+        was_told = exists().where(
+            col(Message.thread_id) == col(Approval.thread_id),
+            col(Message.client_key).startswith(col(Approval.number) + ":"),
+        )
+        with self._system.database.read() as session:
+            rows = session.exec(
+                select(Approval.number).where(
+                    col(Approval.decision).is_not(None),
+                    col(Approval.thread_id).is_not(None),
+                    col(Approval.decided_at).between(now - UNTOLD_FOR[1], now - UNTOLD_FOR[0]),
+                    ~was_told,
+                )
+            ).all()
+        return list(rows)
 
 
 def _log_failure(name: str, job: Future[None]) -> None:

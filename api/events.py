@@ -111,22 +111,30 @@ async def tail(database: Database, run_id: int, *, after: int = 0) -> AsyncItera
 
 
 def cancel(session: Session, run: Run, *, now: datetime) -> None:
-    """End a run that waits or works; whoever executes it sees that and stops.
+    """End a run that waits or works.
+
+    A working run loses the lease of its thread, so the reply it may still make is dropped.
 
     Raises:
         Conflict: The run has ended.
     """
+    open_states = (RunState.QUEUED, RunState.RUNNING)
+    before = session.exec(select(Run.state).where(Run.id == run.id)).one()
     changed = session.execute(
         update(Run)
-        .where(col(Run.id) == run.id, col(Run.state).in_((RunState.QUEUED, RunState.RUNNING)))
+        .where(col(Run.id) == run.id, col(Run.state).in_(open_states))
         .values(state=RunState.CANCELLED, finished_at=now)
         .returning(col(Run.id))
     ).scalar_one_or_none()
     if changed is None:
         raise Conflict(f"run {run.id} has ended already")
-    session.add(
-        RunEvent(
-            run_id=run.id, kind="run.failed", content={"error": "cancelled"}, created_at=now
+    if before is RunState.RUNNING:
+        session.execute(
+            update(Thread)
+            .where(col(Thread.id) == run.thread_id)
+            .values(lease_until=None, lease_holder="")
         )
-    )  # fmt: skip
+    session.add(
+        RunEvent(run_id=run.id, kind="run.failed", content={"error": "cancelled"}, created_at=now)
+    )
     session.flush()

@@ -8,6 +8,7 @@ from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
+from agent.records import LONGEST_TEXT, checked_text
 from api import events, idempotency
 from api.dependencies import ActorDep, BackgroundDep, SystemDep
 from api.routes.examples import answers
@@ -48,7 +49,7 @@ class NewMessage(BaseModel):
         extra="forbid",
         json_schema_extra={"examples": [{"text": "How many WIDGET-A should I order?"}]},
     )
-    text: str = Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*\S[^\x00]*$")
+    text: str = Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00]*\S[^\x00]*$")
 
 
 class RunAccepted(BaseModel):
@@ -190,7 +191,7 @@ def _run_headers(run_id: int) -> dict[str, str]:
 
 
 def _refuse_another_text(session: Session, run_id: int, text: str) -> None:
-    if session.get_one(Run, run_id).input.get("text") != text:
+    if session.get_one(Run, run_id).input.get("text") != checked_text(text):
         raise InvalidInput(
             "this Idempotency-Key was used for another message",
             next_step="Use a fresh key for each message.",
