@@ -1,8 +1,9 @@
 """The REST door: routes, gate, problems and the background work, as one FastAPI application."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -14,10 +15,23 @@ from api.background import Background
 from api.bootstrap import System
 from api.gate import Gate
 from api.logging import configure_logging
+from api.problems import Problem
 from api.routes import approvals, health, items, orders, threads
 
 TITLE = "Quartermaster"
+API_VERSION = "1.0.0"  # of the surface: grows with additive changes, /v1 stays
 DESCRIPTION = "Inventory operations: tools compute, the agent drafts, a person decides."
+
+
+class RestDoor(FastAPI):
+    """FastAPI whose description knows the problem document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI description."""
+        description = super().openapi()
+        schemas = description["components"]["schemas"]
+        schemas["Problem"] = Problem.model_json_schema()
+        return description
 
 
 def create_app(system: System) -> FastAPI:
@@ -32,10 +46,10 @@ def create_app(system: System) -> FastAPI:
         finally:
             await run_in_threadpool(background.stop)
 
-    app = FastAPI(
+    app = RestDoor(
         title=TITLE,
         description=DESCRIPTION,
-        version=version("quartermaster"),
+        version=API_VERSION,
         lifespan=lifespan,
         docs_url=None,  # the page loads scripts from elsewhere
         redoc_url=None,
@@ -55,6 +69,11 @@ def create_app(system: System) -> FastAPI:
         max_body_bytes=system.settings.max_body_bytes,
     )
     return app
+
+
+def render_openapi(app: FastAPI) -> str:
+    """Return ``docs/openapi.json``."""
+    return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def run_server(system: System) -> None:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from tools.errors import NotAuthenticated, QuartermasterError
@@ -16,6 +17,26 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:quartermaster:problem:"
 MAX_ERRORS = 20
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # older Pythons say otherwise
+
+
+class Problem(BaseModel):
+    """A failure (RFC 9457); members without content are left out."""
+
+    type: str = Field(description="URN that ends with the code.")
+    title: str
+    status: int
+    code: str = Field(description="Stable name of the kind of problem.")
+    detail: str = Field(description="A sentence for a person.")
+    next: str | None = Field(default=None, description="What to do now.")
+    details: dict[str, Any] | None = Field(
+        default=None, description="Values for machines: candidates of a name, current version."
+    )
+    errors: list[dict[str, str]] | None = Field(
+        default=None, description="Each invalid part of the request: in, pointer, detail."
+    )
+    incident: str | None = Field(default=None, description="Number under which a bug was logged.")
+    instance: str | None = None
+    request_id: str | None = None
 
 
 class ProblemResponse(JSONResponse):
