@@ -63,6 +63,6 @@ def company_minor(
             "tell whose limit this order is within",
             next_step="Ask an admin to record the exchange rate.",
         )
-    numerator = minor * rate_micro * 10 ** minor_digits(company_currency)
-    denominator = _MICRO * 10 ** minor_digits(currency)
+    numerator: int = minor * rate_micro * 10 ** minor_digits(company_currency)
+    denominator: int = _MICRO * 10 ** minor_digits(currency)
     return -(-numerator // denominator)

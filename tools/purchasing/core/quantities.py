@@ -1,6 +1,5 @@
 """Quantities a supplier accepts, and what they cost."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tools.errors import InvalidInput
@@ -111,8 +110,3 @@ def most_receivable(ordered_units: int) -> int:
     (330, 5)
     """
     return ordered_units * (100 + OVER_RECEIPT_PERCENT) // 100
-
-
-def total_minor(lines: Sequence[tuple[int, int]]) -> int:
-    """Return the sum of units times price."""
-    return sum(units * price for units, price in lines)

@@ -7,7 +7,7 @@ from tools.errors import Conflict
 
 _S = OrderState
 
-# A person's "no" or a run-out approval sends an order back to draft; ``rejected`` is the supplier's.
+# A person's "no" or an approval that ran out makes a draft again; ``rejected`` is the supplier's.
 LEGAL: Mapping[OrderState, frozenset[OrderState]] = {
     _S.DRAFT: frozenset({_S.PENDING_APPROVAL, _S.CANCELLED}),
     _S.PENDING_APPROVAL: frozenset({_S.APPROVED, _S.DRAFT, _S.CANCELLED}),

@@ -1,0 +1,346 @@
+"""Write a draft: validated lines, a price for each, and a look at what is already ordered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from sqlmodel import Session, select
+
+from db.counters import next_number
+from db.models.catalog import ExchangeRate, Location, Supplier
+from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
+from db.types import Actor, OrderState
+from tools.audit import service as audit
+from tools.catalog.service import resolve_location
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import Conflict, Forbidden, InvalidInput
+from tools.identity.core import can_draft
+from tools.identity.service import approval_limit, highest_limit, role_limits
+from tools.purchasing.core.authority import Rule, rule_for
+from tools.purchasing.core.content import fingerprint
+from tools.purchasing.core.coverage import (
+    Coverage,
+    OtherOrder,
+    duplicates,
+    next_need_days,
+    numbers,
+)
+from tools.purchasing.core.money import amount_spoken, company_minor
+from tools.purchasing.core.views import Check, OrderView
+from tools.purchasing.service.coverage import coverage
+from tools.purchasing.service.reading import views
+from tools.purchasing.service.rows import content_of, today, write_revision
+from tools.purchasing.service.terms import (
+    LineRequest,
+    PricedLine,
+    Wanted,
+    choose_supplier,
+    detected_at,
+    priced,
+    terms_of,
+    wanted,
+)
+
+
+@dataclass(frozen=True)
+class DraftOutcome:
+    """A draft as it stands now, and what a person must know about it.
+
+    Attributes:
+        order: The draft; ``order.checks`` includes what speaks against an approval now.
+        rule: Who must decide; None when nobody can, and a check of level ``block`` says why.
+        your_limit_minor: What the actor may approve alone; None is without limit.
+        duplicates: Orders that cover the need already; the draft was made all the same.
+        voided: Numbers of approvals that this change voided.
+    """
+
+    order: OrderView
+    rule: Rule | None
+    your_limit_minor: int | None
+    duplicates: tuple[OtherOrder, ...] = ()
+    voided: tuple[str, ...] = ()
+
+
+def draft(
+    session: Session,
+    *,
+    lines: Sequence[LineRequest],
+    actor: Actor,
+    clock: Clock,
+    company: Company,
+    supplier: str | None = None,
+    ship_to: str | None = None,
+    need_by: date | None = None,
+    note: str = "",
+    duplicate_reason: str = "",
+    thread_id: str | None = None,
+    idempotency_key: str | None = None,
+) -> DraftOutcome:
+    """Write a draft; the same ``idempotency_key`` gives the same draft again.
+
+    Raises:
+        Forbidden: The actor's role may not draft.
+        InvalidInput: A line, the supplier or the date cannot be ordered; the message says why.
+        Conflict: Open orders or drafts cover the need already and no ``duplicate_reason`` is given.
+        NotFound: Item, supplier, place or recommendation is unknown.
+        Ambiguous: A name fits several.
+    """
+    audit.lock(session)
+    check_may_draft(actor)
+    if idempotency_key and (made := _made_before(session, idempotency_key)):
+        return outcome(session, made, actor=actor, company=company)
+    if need_by is not None and need_by < today(clock, company):
+        raise InvalidInput(f"the need-by date {need_by.isoformat()!r} has passed")
+    asked = wanted(session, lines)
+    seller = choose_supplier(session, asked, supplier)
+    place = resolve_location(session, ship_to)
+    covers = [coverage(session, line.item.id, place.id) for line in asked]
+    priced_lines = [
+        _priced(session, seller, line, cover) for line, cover in zip(asked, covers, strict=True)
+    ]
+    already, checks = _cover_checks(asked, covers, duplicate_reason)
+    order = _insert(
+        session, seller, place, asked, actor=actor, clock=clock, need_by=need_by, note=note,
+        thread_id=thread_id, idempotency_key=idempotency_key,
+    )  # fmt: skip
+    put_lines(session, order, priced_lines)
+    record(
+        session, order, actor=actor, clock=clock, action="order.drafted",
+        checks=[*checks, *order_checks(seller, priced_lines)], reason=duplicate_reason,
+    )  # fmt: skip
+    return replace(outcome(session, order, actor=actor, company=company), duplicates=already)
+
+
+def check_may_draft(actor: Actor) -> None:
+    """Refuse a role that may only look.
+
+    Raises:
+        Forbidden: It may only look.
+    """
+    if not can_draft(actor.role):
+        raise Forbidden(f"a {actor.role.value} may look at orders but not draft or change them")
+
+
+def outcome(
+    session: Session,
+    order: PurchaseOrder,
+    *,
+    actor: Actor,
+    company: Company,
+    voided: Sequence[str] = (),
+) -> DraftOutcome:
+    """Return an order with who must decide about it, or the reason why nobody can."""
+    view = views(session, [order])[0]
+    rule = None
+    try:
+        rule = approval_rule(session, order, company)
+    except (Conflict, InvalidInput) as error:
+        view = replace(view, checks=(*view.checks, Check("no_approver", "block", error.message)))
+    return DraftOutcome(view, rule, approval_limit(session, actor), voided=tuple(voided))
+
+
+def company_total(session: Session, order: PurchaseOrder, company: Company) -> int:
+    """Return an order's total in minor units of company currency.
+
+    Raises:
+        InvalidInput: The order's currency has no exchange rate.
+    """
+    rate = session.get(ExchangeRate, order.currency, populate_existing=True)
+    return company_minor(
+        order.total_minor,
+        currency=order.currency,
+        rate_micro=rate.rate_micro if rate else None,
+        company_currency=company.currency,
+    )
+
+
+def approval_rule(session: Session, order: PurchaseOrder, company: Company) -> Rule:
+    """Return who must decide about an order as it stands.
+
+    Raises:
+        InvalidInput: The order's currency has no exchange rate.
+        Conflict: Nobody may decide about this much.
+    """
+    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    return rule_for(
+        company_total(session, order, company),
+        currency=company.currency,
+        limits=role_limits(session),
+        highest_minor=highest_limit(session),
+        is_supplier_approved=supplier.is_approved,
+    )
+
+
+def order_checks(seller: Supplier, lines: Sequence[PricedLine]) -> list[Check]:
+    """Return what is to be noticed about the lines and their supplier."""
+    checks = [check for line in lines for check in line.checks]
+    total = sum(line.units * line.unit_price_minor for line in lines)
+    if total < seller.min_order_value_minor:
+        least = amount_spoken(seller.min_order_value_minor, seller.currency)
+        text = f"{seller.name} accepts orders from {least}"
+        checks.append(Check("below_min_order_value", "warning", text))
+    if not seller.is_approved:
+        text = f"{seller.name} is not an approved supplier: a manager must decide"
+        checks.append(Check("supplier_not_approved", "warning", text))
+    return checks
+
+
+def put_lines(session: Session, order: PurchaseOrder, lines: Sequence[PricedLine]) -> None:
+    """Write the lines of an order and its total."""
+    for number, line in enumerate(lines, start=1):
+        session.add(
+            PurchaseOrderLine(
+                order_id=order.id,
+                line_number=number,
+                item_id=line.item.id,
+                ordered_units=line.units,
+                unit_price_minor=line.unit_price_minor,
+                amount_minor=line.units * line.unit_price_minor,
+                recommendation_id=line.recommendation_id,
+            )
+        )
+    session.flush()
+
+
+def record(
+    session: Session,
+    order: PurchaseOrder,
+    *,
+    actor: Actor,
+    clock: Clock,
+    action: str,
+    checks: Sequence[Check],
+    reason: str,
+    before: dict[str, Any] | None = None,
+) -> None:
+    """Keep the revision, set total and fingerprint, and tell the trail."""
+    content = content_of(session, order)
+    order.total_minor = content.total_minor
+    order.fingerprint = fingerprint(content)
+    session.flush()
+    at = clock.now()
+    write_revision(
+        session, order, content=content, checks=checks, actor=actor, at=at, reason=reason
+    )
+    audit.append(
+        session,
+        at=at,
+        actor=actor,
+        action=action,
+        object_id=order.number,
+        before=before,
+        after={
+            "revision": order.revision,
+            "state": order.state.value,
+            "total_minor": order.total_minor,
+            "currency": order.currency,
+            "fingerprint": order.fingerprint,
+        },
+        reason=reason,
+    )
+
+
+def _made_before(session: Session, key: str) -> PurchaseOrder | None:
+    return session.exec(
+        select(PurchaseOrder)
+        .where(PurchaseOrder.idempotency_key == key)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def _priced(session: Session, seller: Supplier, line: Wanted, cover: Coverage) -> PricedLine:
+    return priced(
+        line.item,
+        line.request,
+        terms_of(session, seller, line.item),
+        recommendation=line.recommendation,
+        daily_demand=cover.daily_demand,
+    )
+
+
+def _cover_checks(
+    asked: Sequence[Wanted], covers: Sequence[Coverage], reason: str
+) -> tuple[tuple[OtherOrder, ...], list[Check]]:
+    """Refuse what is covered already, unless there is a reason; note what nobody needs."""
+    found: list[OtherOrder] = []
+    checks: list[Check] = []
+    for line, cover in zip(asked, covers, strict=True):
+        already = duplicates(cover)
+        if already and not reason.strip():
+            raise _covered(line, cover, already)
+        if already:
+            text = f"{line.item.sku} is covered by {numbers(already)}; reason: {reason.strip()}"
+            checks.append(Check("duplicate", "warning", text[:300]))
+        elif (point := cover.reorder_point_units) is not None and cover.position_units > point:
+            text = (
+                f"{line.item.sku} needs nothing now: position {cover.position_units:,} is above "
+                f"the reorder point {point:,}"
+            )
+            checks.append(Check("no_need", "warning", text))
+        found += already
+    return tuple(found), checks
+
+
+def _covered(line: Wanted, cover: Coverage, already: Sequence[OtherOrder]) -> Conflict:
+    item = line.item
+    named = ", ".join(f"{o.number} ({o.units:,} {item.uom}, {o.state.value})" for o in already)
+    point = cover.reorder_point_units
+    reached = "" if point is None else f", above the reorder point {point:,}"
+    return Conflict(
+        f"{named} already covers {item.sku!r}: with it the position is "
+        f"{cover.position_units:,}{reached}",
+        next_step="Ask why another order is wanted (duplicate_reason), or revise the open draft.",
+        details={
+            "sku": item.sku,
+            "duplicates": [
+                {
+                    "po_id": other.number,
+                    "quantity": other.units,
+                    "uom": item.uom,
+                    "state": other.state.value,
+                    "by": other.by,
+                    "at": other.at.isoformat(timespec="seconds"),
+                }
+                for other in already
+            ],
+            "inventory_position": cover.position_units,
+            "reorder_point": point,
+            "next_need_in_days": next_need_days(cover),
+        },
+    )
+
+
+def _insert(
+    session: Session,
+    seller: Supplier,
+    place: Location,
+    asked: Sequence[Wanted],
+    *,
+    actor: Actor,
+    clock: Clock,
+    need_by: date | None,
+    note: str,
+    thread_id: str | None,
+    idempotency_key: str | None,
+) -> PurchaseOrder:
+    seen = detected_at(session, asked)
+    order = PurchaseOrder(
+        number=next_number(session, "purchase_order"),
+        supplier_id=seller.id,
+        location_id=place.id,
+        state=OrderState.DRAFT,
+        currency=seller.currency,
+        fingerprint="",
+        need_by_on=need_by,
+        note=note[:2000],
+        thread_id=thread_id,
+        requested_by_id=actor.user_id,
+        idempotency_key=idempotency_key,
+        detected_at=seen.as_of_at if seen else None,
+        created_at=clock.now(),
+    )
+    session.add(order)
+    session.flush()
+    return order

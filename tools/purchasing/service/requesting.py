@@ -1,0 +1,134 @@
+"""Ask a person to decide about an order as it stands."""
+
+from sqlalchemy import update
+from sqlmodel import Session, col
+
+from db.counters import next_number
+from db.models.purchasing import Approval, PurchaseOrder
+from db.types import Actor, ApprovalState, OrderState
+from tools.audit import service as audit
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import Conflict, InvalidInput, Stale
+from tools.purchasing.core.content import digest as short
+from tools.purchasing.core.content import fingerprint, is_same
+from tools.purchasing.service.drafting import approval_rule, check_may_draft, company_total
+from tools.purchasing.service.rows import content_of, load, pending_approval, step
+
+
+def request_approval(
+    session: Session,
+    *,
+    number: str,
+    actor: Actor,
+    clock: Clock,
+    company: Company,
+    digest: str | None = None,
+) -> Approval:
+    """Open an approval request for an order; asking again returns the open one.
+
+    Args:
+        session: The transaction.
+        number: Public number of the order.
+        actor: Who asks.
+        clock: Time.
+        company: The rules of the house.
+        digest: At least 12 digits of the fingerprint of what the actor saw, if known.
+
+    Raises:
+        Stale: The order is not what the digest stands for, or supplier data changed since.
+        Conflict: The order is neither draft nor pending, or nobody may approve this much.
+        InvalidInput: The digest is too short, or the currency has no exchange rate.
+    """
+    audit.lock(session)
+    check_may_draft(actor)
+    order = load(session, number)
+    _check_content(session, order, digest)
+    open_one = pending_approval(session, order.id)
+    if open_one is not None and open_one.expires_at > clock.now():
+        return open_one
+    if open_one is not None:
+        expire(session, order, open_one, clock=clock)
+    if order.state is not OrderState.DRAFT:
+        raise Conflict(
+            f"order {order.number!r} is {order.state.value!r}: there is nothing to ask for",
+            details={"state": order.state.value, "current_revision": order.revision},
+        )
+    return _open(session, order, actor=actor, clock=clock, company=company)
+
+
+def expire(session: Session, order: PurchaseOrder, approval: Approval, *, clock: Clock) -> bool:
+    """Close a request that waited too long; its order is a draft again. False if it was decided."""
+    statement = (
+        update(Approval)
+        .where(
+            col(Approval.id) == approval.id,
+            col(Approval.state) == ApprovalState.PENDING,
+            col(Approval.version) == approval.version,
+            col(Approval.expires_at) <= clock.now(),
+        )
+        .values(state=ApprovalState.EXPIRED, version=Approval.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    session.refresh(approval)
+    step(
+        session, order, OrderState.DRAFT, actor=audit.SYSTEM, action="approval.expired",
+        at=clock.now(), told={"approval": approval.number},
+    )  # fmt: skip
+    return True
+
+
+def _check_content(session: Session, order: PurchaseOrder, digest: str | None) -> None:
+    stands = fingerprint(content_of(session, order))
+    if stands != order.fingerprint:
+        raise Stale(
+            f"data of the supplier changed since {order.number!r} was written",
+            next_step="Revise the order without changes to take them over, then ask again.",
+            details={"current_revision": order.revision, "state": order.state.value},
+        )
+    if digest is None:
+        return
+    if len(digest) < len(short(stands)):
+        raise InvalidInput(f"a digest has at least {len(short(stands))} digits, got {digest!r}")
+    if not is_same(digest, stands):
+        raise Stale(
+            f"order {order.number!r} is not what digest {digest!r} stands for: it is revision "
+            f"{order.revision} with digest {short(stands)!r}",
+            next_step="Show the current revision and ask again.",
+            details={
+                "current_revision": order.revision,
+                "state": order.state.value,
+                "digest": short(stands),
+            },
+        )
+
+
+def _open(
+    session: Session, order: PurchaseOrder, *, actor: Actor, clock: Clock, company: Company
+) -> Approval:
+    rule = approval_rule(session, order, company)
+    now = clock.now()
+    approval = Approval(
+        number=next_number(session, "approval"),
+        order_id=order.id,
+        revision=order.revision,
+        fingerprint=order.fingerprint,
+        total_minor=order.total_minor,
+        currency=order.currency,
+        company_total_minor=company_total(session, order, company),
+        required_role=rule.role.value,
+        rule=rule.sentence[:200],
+        thread_id=order.thread_id,
+        requested_by_id=actor.user_id,
+        requested_at=now,
+        expires_at=now + company.approval_ttl,
+    )
+    session.add(approval)
+    session.flush()
+    step(
+        session, order, OrderState.PENDING_APPROVAL, actor=actor, action="approval.requested",
+        at=now, told={"approval": approval.number, "fingerprint": approval.fingerprint},
+    )  # fmt: skip
+    return approval

@@ -1,0 +1,223 @@
+"""Rows of an order: load, describe, step. Every step is a compare-and-set with its audit row."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from db.models.catalog import Item, Location, Supplier
+from db.models.purchasing import (
+    Approval,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    PurchaseOrderRevision,
+)
+from db.types import Actor, ApprovalState, OrderState
+from tools.audit import service as audit
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import NotFound, Stale
+from tools.purchasing.core.content import Content, ContentLine, document, fingerprint
+from tools.purchasing.core.states import check_step
+from tools.purchasing.core.views import Check
+
+OrderLine = tuple[PurchaseOrderLine, Item]
+
+
+def today(clock: Clock, company: Company) -> date:
+    """Return the company's date."""
+    return clock.now().astimezone(ZoneInfo(company.timezone)).date()
+
+
+def load(session: Session, number: str) -> PurchaseOrder:
+    """Return an order by its public number, as the database has it now.
+
+    Raises:
+        NotFound: There is none; ``details['recent']`` lists the newest numbers.
+    """
+    wanted = number.strip().upper()
+    wanted = f"PO-{wanted}" if wanted.isdigit() else wanted
+    order = session.exec(
+        select(PurchaseOrder)
+        .where(PurchaseOrder.number == wanted)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if order is not None:
+        return order
+    newest = select(PurchaseOrder.number).order_by(col(PurchaseOrder.id).desc()).limit(5)
+    recent = list(session.exec(newest))
+    raise NotFound(
+        f"there is no order {number!r}",
+        next_step="Give the number of an order, such as PO-2001, or list the orders.",
+        details={"recent": recent},
+    )
+
+
+def lines_of(session: Session, order_id: int) -> list[OrderLine]:
+    """Return the lines of an order with their items, in order."""
+    statement = (
+        select(PurchaseOrderLine, Item)
+        .join(Item, col(Item.id) == col(PurchaseOrderLine.item_id))
+        .where(PurchaseOrderLine.order_id == order_id)
+        .order_by(col(PurchaseOrderLine.line_number))
+        .execution_options(populate_existing=True)
+    )
+    return list(session.exec(statement).all())
+
+
+def content_of(session: Session, order: PurchaseOrder) -> Content:
+    """Return what the order says, from the rows as they stand."""
+    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    place = session.get_one(Location, order.location_id)
+    return Content(
+        number=order.number,
+        revision=order.revision,
+        supplier_code=supplier.code,
+        supplier_email=supplier.email,
+        ship_to=place.code,
+        currency=order.currency,
+        need_by=order.need_by_on,
+        lines=tuple(
+            ContentLine(item.sku, item.uom, line.ordered_units, line.unit_price_minor)
+            for line, item in lines_of(session, order.id)
+        ),
+    )
+
+
+def step(
+    session: Session,
+    order: PurchaseOrder,
+    to: OrderState,
+    *,
+    actor: Actor,
+    action: str,
+    at: datetime,
+    reason: str = "",
+    meaning: str = "",
+    told: dict[str, Any] | None = None,
+    **values: Any,
+) -> None:
+    """Move an order to its next state, if it still is where it was seen, and tell the trail.
+
+    Args:
+        session: The transaction.
+        order: The order as it was seen.
+        to: The next state.
+        actor: Who moves it.
+        action: What the trail calls it, such as ``order.sent``.
+        at: When.
+        reason: Why, in the actor's words.
+        meaning: What the actor's signature means.
+        told: More that the trail should know.
+        **values: Columns that change with the state.
+
+    Raises:
+        Conflict: The life of an order has no such step.
+        Stale: Somebody else moved or revised it meanwhile.
+    """
+    seen, revision = order.state, order.revision
+    check_step(order.number, now=seen, to=to)
+    statement = (
+        update(PurchaseOrder)
+        .where(
+            col(PurchaseOrder.id) == order.id,
+            col(PurchaseOrder.state) == seen,
+            col(PurchaseOrder.revision) == revision,
+        )
+        .values(state=to, **values)
+        .execution_options(synchronize_session=False)
+    )
+    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+        session.refresh(order)
+        raise stale(order)
+    session.refresh(order)
+    audit.append(
+        session,
+        at=at,
+        actor=actor,
+        action=action,
+        object_id=order.number,
+        before={"state": seen.value, "revision": revision},
+        after={"state": to.value, "revision": order.revision, **(told or {})},
+        meaning=meaning,
+        reason=reason,
+    )
+
+
+def stale(order: PurchaseOrder) -> Stale:
+    """Return the refusal that the order is not what the caller saw."""
+    return Stale(
+        f"order {order.number!r} changed meanwhile: it is revision {order.revision} and "
+        f"{order.state.value!r}",
+        next_step="Look at the current revision and decide again.",
+        details={"current_revision": order.revision, "state": order.state.value},
+    )
+
+
+def write_revision(
+    session: Session,
+    order: PurchaseOrder,
+    *,
+    content: Content,
+    checks: Sequence[Check],
+    actor: Actor,
+    at: datetime,
+    reason: str,
+) -> None:
+    """Keep what this revision says, for good."""
+    session.add(
+        PurchaseOrderRevision(
+            order_id=order.id,
+            revision=content.revision,
+            content=document(content),
+            fingerprint=fingerprint(content),
+            reason=reason[:500],
+            checks=[check.as_json() for check in checks],
+            created_by_id=actor.user_id,
+            created_at=at,
+        )
+    )
+    session.flush()
+
+
+def revision_of(session: Session, order: PurchaseOrder) -> PurchaseOrderRevision:
+    """Return the current revision's record."""
+    return session.exec(
+        select(PurchaseOrderRevision).where(
+            PurchaseOrderRevision.order_id == order.id,
+            PurchaseOrderRevision.revision == order.revision,
+        )
+    ).one()
+
+
+def void_approvals(session: Session, order: PurchaseOrder) -> list[str]:
+    """Take every open or unspent approval of an order away; returns their numbers.
+
+    An approval is spent when its order was sent, so this is only for orders that were not.
+    """
+    live = (ApprovalState.PENDING, ApprovalState.APPROVED)
+    rows = session.exec(
+        select(Approval).where(Approval.order_id == order.id, col(Approval.state).in_(live))
+    ).all()
+    statement = (
+        update(Approval)
+        .where(col(Approval.order_id) == order.id, col(Approval.state).in_(live))
+        .values(state=ApprovalState.VOID, version=Approval.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(statement)
+    for row in rows:
+        session.refresh(row)
+    return [row.number for row in rows]
+
+
+def pending_approval(session: Session, order_id: int) -> Approval | None:
+    """Return the open request of an order."""
+    return session.exec(
+        select(Approval)
+        .where(Approval.order_id == order_id, Approval.state == ApprovalState.PENDING)
+        .execution_options(populate_existing=True)
+    ).one_or_none()

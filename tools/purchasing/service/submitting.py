@@ -1,0 +1,281 @@
+"""From an approval to the outbox: the last check of everything before an order leaves."""
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from db.models.catalog import Item, Supplier
+from db.models.identity import User
+from db.models.purchasing import Approval, Outbox, PurchaseOrder
+from db.types import Actor, ApprovalState, ItemStatus, OrderState, Role
+from tools.audit import service as audit
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import ApprovalRequired, Conflict, Forbidden
+from tools.identity.core import can_approve, is_within, rank
+from tools.identity.service import actor_by_id, approval_limit
+from tools.outbox import service as outbox
+from tools.outbox.core import DEFAULT_CHANNEL
+from tools.purchasing.core.content import fingerprint
+from tools.purchasing.core.coverage import numbers, sent_meanwhile
+from tools.purchasing.core.money import amount_spoken, amount_text
+from tools.purchasing.core.quantities import moved_bp, price_for
+from tools.purchasing.core.states import AWAITED
+from tools.purchasing.service.coverage import coverage
+from tools.purchasing.service.drafting import company_total
+from tools.purchasing.service.reading import views
+from tools.purchasing.service.rows import OrderLine, content_of, lines_of, load, step
+from tools.purchasing.service.terms import terms_of
+
+
+def submit(
+    session: Session,
+    *,
+    number: str,
+    approval_number: str,
+    clock: Clock,
+    company: Company,
+    delivery_channel: str = DEFAULT_CHANNEL,
+) -> Outbox:
+    """Put an approved order into the outbox, once; whatever anybody said before, this decides.
+
+    Raises:
+        ApprovalRequired: No unspent approval exists for exactly this content.
+        Forbidden: The approver's role, limit or part in the request does not allow it.
+        Conflict: The approval ran out, or price, item, supplier or need changed meanwhile.
+    """
+    audit.lock(session)
+    order = load(session, number)
+    approval = session.exec(
+        select(Approval)
+        .where(Approval.number == approval_number)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    approval = _check_approval(session, order, approval)
+    approver = actor_by_id(session, approval.decided_by_id or 0)
+    check_authority(session, order, approval, actor=approver, company=company)
+    check_fresh(session, order, approval, clock=clock, company=company)
+    now = clock.now()
+    _consume(session, approval, clock)
+    step(
+        session, order, OrderState.APPROVED, actor=approver, action="order.approved", at=now,
+        reason=approval.reason, meaning="approval", approved_at=now,
+        told={"approval": approval.number, "fingerprint": approval.fingerprint},
+    )  # fmt: skip
+    return outbox.enqueue(
+        session,
+        order_id=order.id,
+        number=order.number,
+        revision=order.revision,
+        fingerprint=approval.fingerprint,
+        approval_id=approval.id,
+        channel=delivery_channel,
+        payload=_payload(session, order, approval, approver),
+        at=now,
+    )
+
+
+def check_authority(
+    session: Session,
+    order: PurchaseOrder,
+    approval: Approval,
+    *,
+    actor: Actor,
+    company: Company,
+) -> None:
+    """Refuse an approver whose role, limit or part in the request does not allow the decision.
+
+    Raises:
+        Forbidden: It does not; the message says why, ``details`` which.
+    """
+    user = session.get_one(User, actor.user_id, populate_existing=True)
+    if not can_approve(user.role):
+        raise _forbidden("role", f"a {user.role.value} does not decide about orders", approval)
+    total = company_total(session, order, company)
+    spoken = amount_spoken(total, company.currency)
+    limit = approval_limit(session, actor)
+    if not is_within(limit, total):
+        own = amount_spoken(limit or 0, company.currency)
+        text = f"your limit is {own} and this order is {spoken}; it needs a {_who(approval)}"
+        raise _forbidden("limit", text, approval)
+    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    if not supplier.is_approved and rank(user.role) < rank(Role.MANAGER):
+        text = f"{supplier.name!r} is not an approved supplier; a manager must decide"
+        raise _forbidden("supplier", text, approval)
+    is_own = actor.user_id in (approval.requested_by_id, order.requested_by_id)
+    if is_own and total > company.self_approval_limit_minor:
+        own = amount_spoken(company.self_approval_limit_minor, company.currency)
+        text = f"nobody approves an own order above {own}; this one is {spoken}"
+        raise _forbidden("separation_of_duties", text, approval)
+
+
+def check_fresh(
+    session: Session, order: PurchaseOrder, approval: Approval, *, clock: Clock, company: Company
+) -> None:
+    """Refuse an order whose world changed since the approval was asked for.
+
+    Raises:
+        Conflict: ``details['reason']`` is ``expired``, ``supplier_inactive``,
+            ``item_discontinued``, ``price_moved`` or ``covered_meanwhile``.
+    """
+    if approval.expires_at <= clock.now():
+        at = approval.expires_at.isoformat(timespec="minutes")
+        raise _not_fresh("expired", f"approval {approval.number!r} ran out at {at}", order)
+    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    if not supplier.is_active:
+        raise _not_fresh(
+            "supplier_inactive", f"supplier {supplier.code!r} is not active any more", order
+        )
+    for line in lines_of(session, order.id):
+        _check_line(session, order, approval, supplier, line, company)
+
+
+def mark_sent(session: Session, *, order_id: int, reference: str, clock: Clock) -> None:
+    """Record that the supplier has the order; a second time changes nothing.
+
+    Raises:
+        Conflict: The order was never approved, or was cancelled.
+    """
+    audit.lock(session)
+    order = session.get_one(PurchaseOrder, order_id, populate_existing=True)
+    if order.state in AWAITED:
+        return
+    step(
+        session, order, OrderState.SENT, actor=audit.SYSTEM, action="order.sent", at=clock.now(),
+        told={"reference": reference[:300]}, sent_at=clock.now(),
+    )  # fmt: skip
+
+
+def _check_approval(session: Session, order: PurchaseOrder, approval: Approval | None) -> Approval:
+    next_step = "Request an approval and wait for a person to decide."
+    if approval is None or approval.order_id != order.id:
+        raise ApprovalRequired(f"nobody approved order {order.number!r}", next_step=next_step)
+    if approval.state is not ApprovalState.APPROVED or approval.decided_by_id is None:
+        raise ApprovalRequired(
+            f"approval {approval.number!r} is {approval.state.value!r}, not approved",
+            next_step=next_step,
+        )
+    if approval.consumed_at is not None:
+        raise ApprovalRequired(
+            f"approval {approval.number!r} was used already", next_step=next_step
+        )
+    if fingerprint(content_of(session, order)) != approval.fingerprint:
+        raise ApprovalRequired(
+            f"order {order.number!r} is not what approval {approval.number!r} was given for",
+            next_step=next_step,
+            details={"current_revision": order.revision, "approved_revision": approval.revision},
+        )
+    return approval
+
+
+def _consume(session: Session, approval: Approval, clock: Clock) -> None:
+    statement = (
+        update(Approval)
+        .where(
+            col(Approval.id) == approval.id,
+            col(Approval.consumed_at).is_(None),
+            col(Approval.state) == ApprovalState.APPROVED,
+        )
+        .values(consumed_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+        raise ApprovalRequired(f"approval {approval.number!r} was used already")
+    session.refresh(approval)
+
+
+def _check_line(
+    session: Session,
+    order: PurchaseOrder,
+    approval: Approval,
+    supplier: Supplier,
+    pair: OrderLine,
+    company: Company,
+) -> None:
+    line, item = pair
+    if session.get_one(Item, item.id, populate_existing=True).status is ItemStatus.DISCONTINUED:
+        raise _not_fresh("item_discontinued", f"{item.sku!r} is discontinued", order)
+    price = price_for(terms_of(session, supplier, item), line.ordered_units)
+    if moved_bp(line.unit_price_minor, price) > company.price_tolerance_bp:
+        was = amount_text(line.unit_price_minor, order.currency)
+        now = amount_text(price, order.currency)
+        raise _not_fresh(
+            "price_moved",
+            f"the price of {item.sku!r} moved from {was} to {now} {order.currency}",
+            order,
+        )
+    cover = coverage(session, item.id, order.location_id, without_order_id=order.id)
+    if took := sent_meanwhile(cover, units=line.ordered_units, since=approval.requested_at):
+        raise _not_fresh(
+            "covered_meanwhile",
+            f"{numbers(took)} was sent meanwhile and covers {item.sku!r}: its position is "
+            f"{cover.position_units:,}",
+            order,
+        )
+
+
+def _not_fresh(reason: str, text: str, order: PurchaseOrder) -> Conflict:
+    return Conflict(
+        text,
+        next_step="Revise the order and ask again, or reject it.",
+        details={
+            "reason": reason,
+            "current_revision": order.revision,
+            "state": order.state.value,
+        },
+    )
+
+
+def _forbidden(reason: str, text: str, approval: Approval) -> Forbidden:
+    return Forbidden(
+        text,
+        next_step="Somebody else must decide; the request stays open.",
+        details={"reason": reason, "required_role": approval.required_role},
+    )
+
+
+def _who(approval: Approval) -> str:
+    return f"{approval.required_role} or somebody with a higher limit"
+
+
+def _payload(
+    session: Session, order: PurchaseOrder, approval: Approval, approver: Actor
+) -> dict[str, object]:
+    """Return what the supplier gets: the order, and who approved it."""
+    view = views(session, [order])[0]
+    decided_at = approval.decided_at
+    return {
+        "kind": "purchase_order",
+        "number": order.number,
+        "revision": order.revision,
+        "fingerprint": approval.fingerprint,
+        "supplier": {
+            "code": view.supplier_code,
+            "name": view.supplier_name,
+            "email": view.supplier_email,
+        },
+        "ship_to": view.ship_to,
+        "currency": order.currency,
+        "need_by": order.need_by_on.isoformat() if order.need_by_on else None,
+        "lines": [
+            {
+                "line": line.line,
+                "sku": line.sku,
+                "supplier_sku": line.supplier_sku,
+                "name": line.name,
+                "units": line.units,
+                "uom": line.uom,
+                "packs": line.packs,
+                "pack_uom": line.pack_uom,
+                "unit_price": amount_text(line.unit_price_minor, order.currency),
+                "amount": amount_text(line.amount_minor, order.currency),
+            }
+            for line in view.lines
+        ],
+        "total": view.total,
+        "approval": {
+            "number": approval.number,
+            "approved_by": approver.name,
+            "approved_at": decided_at.isoformat(timespec="seconds") if decided_at else None,
+            "meaning": "approval",
+        },
+    }
