@@ -7,9 +7,9 @@ nothing, because the run does not know that anybody listens.
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from fastapi.sse import format_sse_event
@@ -31,10 +31,18 @@ LAST_KINDS = frozenset({"run.completed", "run.failed"})
 ENDED = (RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED)
 
 
+class Event(NamedTuple):
+    """One step of a run."""
+
+    id: int
+    kind: str
+    content: Mapping[str, Any]
+
+
 class Batch(NamedTuple):
     """New events of a run, and whether more can come."""
 
-    events: list[RunEvent]
+    events: list[Event]
     has_ended: bool
 
 
@@ -68,13 +76,13 @@ def new_events(database: Database, run_id: int, after: int) -> Batch:
     with database.read() as session:
         # The state is read first: an event written before the end is then never missed.
         state = session.exec(select(Run.state).where(Run.id == run_id)).first()
-        events = session.exec(
-            select(RunEvent)
+        rows = session.exec(
+            select(RunEvent.id, RunEvent.kind, RunEvent.content)
             .where(RunEvent.run_id == run_id, RunEvent.id > after)
             .order_by(col(RunEvent.id))
             .limit(500)
         ).all()
-    return Batch(list(events), state is None or state in ENDED)
+    return Batch([Event(*row) for row in rows], state is None or state in ENDED)
 
 
 async def tail(database: Database, run_id: int, *, after: int = 0) -> AsyncIterator[bytes]:
@@ -97,7 +105,7 @@ async def tail(database: Database, run_id: int, *, after: int = 0) -> AsyncItera
             yield format_sse_event(
                 id=str(event.id),
                 event=event.kind,
-                data_str=json.dumps(event.content, ensure_ascii=False),
+                data_str=json.dumps(dict(event.content), ensure_ascii=False),
             )
             after, sent_s = event.id, time.monotonic()
             if event.kind in LAST_KINDS:
