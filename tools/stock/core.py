@@ -27,6 +27,7 @@ class OpenReceipt:
     eta_on: date | None
     is_confirmed: bool
     in_transit_units: int = 0
+    ordered_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,16 @@ def due_offset_days(receipt: OpenReceipt, today: date, *, fallback_days: int) ->
     """Return the day, counted from today, on which a receipt is expected.
 
     The promise counts. A promise that has passed is replaced by the carrier's date, or by tomorrow;
-    an order without a promise is expected after ``fallback_days``.
+    an order without a promise is expected ``fallback_days`` after it was sent, or after today.
     """
-    if receipt.promise_on is None:
-        if receipt.eta_on is not None and receipt.eta_on >= today:
-            return (receipt.eta_on - today).days
-        return fallback_days
-    if receipt.promise_on >= today:
+    if receipt.promise_on is not None and receipt.promise_on >= today:
         return (receipt.promise_on - today).days
     if receipt.eta_on is not None and receipt.eta_on > today:
         return (receipt.eta_on - today).days
-    return 1
+    if receipt.promise_on is not None:
+        return 1
+    ordered_on = receipt.ordered_on or today
+    return max(1, (ordered_on - today).days + fallback_days)
 
 
 def window_totals(daily: Floats, days: Floats) -> Floats:

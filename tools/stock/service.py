@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Select, func, or_
+from sqlalchemy import ColumnElement, Select, case, func, or_
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item
@@ -135,6 +135,7 @@ def _open_receipts(
             eta_on=row.eta_on,
             is_confirmed=row.state in CONFIRMED_STATES,
             in_transit_units=shipped,
+            ordered_on=None if row.sent_at is None else row.sent_at.date(),
         )
         target = drafts if row.state == OrderState.DRAFT else receipts
         target.setdefault((row.item_id, row.location_id), []).append(receipt)
@@ -161,6 +162,7 @@ def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date
             PurchaseOrder.id.label("order_id"),  # type: ignore[attr-defined]
             PurchaseOrder.number,
             PurchaseOrder.state,
+            PurchaseOrder.sent_at,
             balance.label("units"),
             col(PurchaseOrderLine.promise_on).label("line_promise"),
             col(PurchaseOrder.promise_on).label("order_promise"),
@@ -182,13 +184,16 @@ def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date
 
 def _shipments() -> Select[Any]:
     """Per order: the last expected day and the units on the road."""
+    on_the_road = case(
+        (col(Shipment.status).in_(_ON_THE_ROAD), col(Shipment.shipped_units)), else_=0
+    )
     statement: Select[Any] = (
         select(
             Shipment.order_id,
             func.max(Shipment.eta_on).label("eta_on"),
-            func.sum(Shipment.shipped_units).label("shipped"),
+            func.sum(on_the_road).label("shipped"),
         )
-        .where(col(Shipment.status).in_(_ON_THE_ROAD))
+        .where(col(Shipment.status).not_in((ShipmentStatus.DELIVERED, ShipmentStatus.EXPIRED)))
         .group_by(col(Shipment.order_id))
     )
     return statement

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+import numpy as np
+import numpy.typing as npt
+
 from tools.errors import InvalidInput
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+UNREACHABLE = 2**62
 MEAN_NEEDS = 3  # receipts before an own mean counts
 SPREAD_NEEDS = 5  # receipts before an own standard deviation counts alone
 ASSUMED_VARIATION = 0.30  # of a quoted lead time when nobody has delivered anything yet
@@ -87,11 +93,31 @@ class Offer:
 
 def price_at(offer: Offer, quantity: int) -> int:
     """Unit price in minor units when ``quantity`` units are ordered (all-units discount)."""
-    price = offer.unit_price_minor
-    for least, reduced in offer.breaks:
-        if quantity >= least:
-            price = reduced
-    return price
+    base = np.array([offer.unit_price_minor])
+    steps, prices = break_table([offer])
+    return int(prices_at(np.array([quantity]), base, steps, prices)[0])
+
+
+def break_table(offers: Sequence[Offer]) -> tuple[Ints, Ints]:
+    """Price breaks of many offers as two tables (quantity, price), one row per offer.
+
+    Shorter rows are filled with a quantity that nobody reaches.
+    """
+    width = max([1, *(len(offer.breaks) for offer in offers)])
+    steps = np.full((len(offers), width), UNREACHABLE, dtype=np.int64)
+    prices = np.zeros((len(offers), width), dtype=np.int64)
+    for row, offer in enumerate(offers):
+        for column, (least, price) in enumerate(offer.breaks):
+            steps[row, column], prices[row, column] = least, price
+    return steps, prices
+
+
+def prices_at(quantities: Ints, base: Ints, steps: Ints, prices: Ints) -> Ints:
+    """Unit prices for quantities, shape (n,), from tables made by ``break_table``."""
+    result = base
+    for column in range(steps.shape[1]):
+        result = np.where(quantities >= steps[:, column], prices[:, column], result)
+    return result
 
 
 def next_break(offer: Offer, quantity: int) -> tuple[int, int] | None:
@@ -181,6 +207,38 @@ def add_working_days(start: date, days: int, working_days: str) -> date:
 def calendar_days(start: date, days: int, working_days: str) -> int:
     """Calendar days that ``days`` working days from ``start`` take, closures bridged."""
     return (add_working_days(start, days, working_days) - start).days
+
+
+def arrival_on(offer: Offer, time: LeadTime, today: date) -> date:
+    """Day on which an order of today is expected: quoted working days, or measured days.
+
+    A day on which the supplier does not work moves to the next one.
+    """
+    if time.source == "quoted":
+        on = add_working_days(today, offer.quoted_lead_time_days, offer.working_days)
+        shift = math.ceil(time.mean_days - quoted_calendar_days(offer) - 1e-9)
+        on += timedelta(days=shift)
+    else:
+        on = today + timedelta(days=math.ceil(time.mean_days - 1e-9))
+    while str(on.isoweekday()) not in offer.working_days:
+        on += timedelta(days=1)
+    return on
+
+
+def quoted_calendar_days(offer: Offer) -> float:
+    """The quoted working days as calendar days, on average over the week."""
+    return offer.quoted_lead_time_days * 7 / max(1, len(set(offer.working_days)))
+
+
+def money(minor: int) -> str:
+    """Minor units as a decimal string.
+
+    Example:
+        >>> money(1497600)
+        '14976.00'
+    """
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{abs(minor) // 100}.{abs(minor) % 100:02d}"
 
 
 def wilson_interval(successes: int, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
@@ -279,10 +337,30 @@ def landed_cost(
     terms = (unit_price, duty_rate, order_cost, lead_time_days, annual_demand, carrying_rate)
     if min(terms) < 0:
         raise InvalidInput(f"costs, days and rates must be >= 0, got {min(terms)!r}")
+    values = (unit_price, duty_rate, order_cost, quantity, lead_time_days, safety_stock)
+    arrays = [np.array([value], dtype=np.float64) for value in (*values, annual_demand)]
+    return float(landed_costs(*arrays, carrying_rate=carrying_rate)[0])
+
+
+def landed_costs(
+    unit_price: Floats,
+    duty_rate: Floats,
+    order_cost: Floats,
+    quantity: Floats,
+    lead_time_days: Floats,
+    safety_stock: Floats,
+    annual_demand: Floats,
+    *,
+    carrying_rate: float,
+) -> Floats:
+    """The same on arrays of shape (n,), unchecked; see ``landed_cost``."""
     carried = unit_price * carrying_rate
     pipeline = carried * lead_time_days / 365
-    buffer = max(safety_stock, 0.0) * carried / annual_demand if annual_demand else 0.0
-    return unit_price * (1 + duty_rate) + order_cost / quantity + pipeline + buffer
+    spread = np.where(annual_demand > 0, annual_demand, 1.0)
+    buffer = np.where(annual_demand > 0, np.maximum(safety_stock, 0.0) * carried / spread, 0.0)
+    freight = order_cost / np.maximum(quantity, 1.0)
+    result: Floats = unit_price * (1 + duty_rate) + freight + pipeline + buffer
+    return result
 
 
 def to_company_minor(amount_minor: int, currency: str, rates_micro: dict[str, int]) -> int:

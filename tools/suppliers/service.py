@@ -10,15 +10,15 @@ from db.models.catalog import ExchangeRate, PriceBreak, Supplier, SupplierItem
 from db.models.purchasing import Receipt
 from tools.company import Company
 from tools.suppliers.core import (
-    MEAN_NEEDS,
     SPREAD_NEEDS,
     Delivery,
     LeadTime,
     Offer,
     OnTimeInFull,
-    lead_time as lead_time_of,
     on_time_in_full,
+    quoted_calendar_days,
 )
+from tools.suppliers.core import lead_time as lead_time_of
 
 
 def offers(session: Session, item_id: int) -> list[Offer]:
@@ -55,19 +55,13 @@ def lead_time(session: Session, supplier_id: int, item_id: int) -> LeadTime:
     """Return the lead time of a supplier for an item, from receipts or as quoted."""
     quoted = next((o for o in offers(session, item_id) if o.supplier_id == supplier_id), None)
     history = DeliveryHistory(session, [supplier_id])
-    return history.lead_time(supplier_id, item_id, _calendar_quote(quoted))
-
-
-def _calendar_quote(offer: Offer | None) -> float:
-    """Quoted working days as an average number of calendar days."""
-    if offer is None:
-        return 0.0
-    return offer.quoted_lead_time_days * 7 / max(1, len(set(offer.working_days)))
+    days = 0.0 if quoted is None else quoted_calendar_days(quoted)
+    return history.lead_time(supplier_id, item_id, days)
 
 
 def offer_lead_time(history: "DeliveryHistory", offer: Offer) -> LeadTime:
     """Return the lead time behind an offer."""
-    return history.lead_time(offer.supplier_id, offer.item_id, _calendar_quote(offer))
+    return history.lead_time(offer.supplier_id, offer.item_id, quoted_calendar_days(offer))
 
 
 @dataclass(frozen=True)
@@ -191,16 +185,3 @@ def _offer(
         breaks=breaks,
     )
 
-
-__all__ = [
-    "MEAN_NEEDS",
-    "DeliveryHistory",
-    "SupplierRecord",
-    "best_offer",
-    "exchange_rates",
-    "lead_time",
-    "offer_lead_time",
-    "offers",
-    "offers_by_item",
-    "reliability",
-]

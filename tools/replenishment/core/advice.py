@@ -1,0 +1,325 @@
+"""Advice for many cases at once: quantities, dates, severity, and the numbers behind them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from db.types import Action
+from tools.replenishment.core.cases import (
+    MILLION,
+    NO_CHANGE,
+    Case,
+    Change,
+    position_key,
+    receipts_table,
+    tables,
+)
+from tools.replenishment.core.explanation import cover_of, waterfall
+from tools.replenishment.core.plan import (
+    Evaluated,
+    Plan,
+    choose,
+    evaluate_offers,
+    plan,
+    take,
+    take_evaluated,
+)
+from tools.replenishment.core.service_levels import NEGATIVE_BINOMIAL, POISSON
+from tools.stock.core import day_of, due_offset_days
+from tools.suppliers.core import LeadTime, Offer, arrival_on
+
+OLD_FORECAST_DAYS = 7
+EXCESS_COVER_DAYS = 90  # stock beyond the order-up-to level and beyond this cover is excess
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about one case; ``inputs`` holds every number behind it, ready for JSON."""
+
+    case: Case
+    offer: Offer | None
+    action: Action
+    quantity: int
+    unit_price_minor: int
+    currency: str
+    severity: str
+    value_at_risk_minor: int  # company currency
+    need_by_on: date | None
+    latest_order_on: date | None
+    stockout_on: date | None
+    days_of_cover: float | None
+    inputs: dict[str, Any]
+    waterfall: list[dict[str, Any]]
+    flags: list[str]
+
+    @property
+    def amount_minor(self) -> int:
+        """Price of the order in its currency."""
+        return self.quantity * self.unit_price_minor
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One case with its row of every result."""
+
+    case: Case
+    chosen: tuple[Offer, LeadTime] | None
+    index: int
+    evaluated: Evaluated
+    plan: Plan
+    today: date
+    rates_micro: dict[str, int]
+
+
+def advise_cases(
+    cases: Sequence[Case],
+    *,
+    today: date,
+    rates_micro: dict[str, int],
+    carrying_rate: float,
+    change: Change = NO_CHANGE,
+) -> list[Advice]:
+    """Advise on every case; the arithmetic runs on whole arrays.
+
+    Args:
+        cases: Items at locations.
+        today: Day 0 of the projection.
+        rates_micro: Company currency per unit of each currency, in millionths.
+        carrying_rate: Cost of holding, fraction of the value a year.
+        change: A scenario.
+    """
+    if not cases:
+        return []
+    laid = tables(cases, today=today, rates_micro=rates_micro, change=change)
+    under_all = evaluate_offers(
+        laid.rules, laid.terms, total_sd=laid.total_sd, empirical_buffer=laid.empirical_buffer,
+        carrying_rate=carrying_rate,
+    )  # fmt: skip
+    rows = choose(laid.terms, under_all.landed, len(cases))
+    evaluated = take_evaluated(under_all, rows)
+    terms = take(laid.terms, rows)
+    shelf = [case.shelf_life_days for case in cases]
+    result = plan(
+        laid.rules,
+        terms,
+        evaluated,
+        available=np.array([float(case.position.available_units) for case in cases]),
+        position=np.array([case.position.netted_position_units for case in cases], dtype=np.int64),
+        receipts=receipts_table(cases, today=today, fallback_days=terms.lead_time),
+        shelf_days=np.array([math.nan if days is None else float(days) for days in shelf]),
+        carrying_rate=carrying_rate,
+    )
+    return [
+        _advice(_Row(case, laid.offers[rows[i]], i, evaluated, result, today, rates_micro))
+        for i, case in enumerate(cases)
+    ]
+
+
+def _advice(row: _Row) -> Advice:
+    offer = None if row.chosen is None else row.chosen[0]
+    quantity = int(row.plan.quantity[row.index])
+    stockout = _days(row.plan.stockout[row.index])
+    arrival = _arrival_days(row)
+    inputs = _inputs(row, quantity, stockout, arrival)
+    need_by = day_of(row.today, stockout)
+    latest = None
+    if need_by is not None and arrival is not None:
+        latest = need_by - timedelta(days=arrival)
+    return Advice(
+        case=row.case,
+        offer=offer,
+        action=_action(row, quantity, stockout),
+        quantity=quantity,
+        unit_price_minor=int(row.plan.price[row.index]),
+        currency=row.case.currency if offer is None else offer.currency,
+        severity=_severity(row),
+        value_at_risk_minor=_value_at_risk(row),
+        need_by_on=need_by,
+        latest_order_on=latest,
+        stockout_on=need_by,
+        days_of_cover=inputs["days_of_cover"],
+        inputs=inputs,
+        waterfall=waterfall(inputs, quantity=quantity),
+        flags=_flags(row, quantity, stockout, arrival),
+    )
+
+
+def _days(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 1)
+
+
+def _arrival_days(row: _Row) -> int | None:
+    if row.chosen is None:
+        return None
+    return (arrival_on(*row.chosen, row.today) - row.today).days
+
+
+def _action(row: _Row, quantity: int, stockout: float | None) -> Action:
+    """Buy; or hurry what is coming when an order could not arrive in time; or nothing."""
+    if quantity > 0:
+        return Action.BUY
+    if not row.plan.is_short[row.index] or stockout is None or not row.case.has_demand:
+        return Action.NONE
+    fallback = math.ceil(row.evaluated.window_days[row.index])
+    receipts = row.case.position.receipts
+    later = [r for r in receipts if due_offset_days(r, row.today, fallback_days=fallback) > stockout]
+    return Action.EXPEDITE if later else Action.NONE
+
+
+def _severity(row: _Row) -> str:
+    if not row.case.has_demand:
+        return "info"
+    if row.plan.is_short[row.index]:
+        return "critical"
+    is_low = row.plan.is_below_point[row.index] or row.plan.is_below_safety[row.index]
+    return "warning" if is_low else "info"
+
+
+def _value_at_risk(row: _Row) -> int:
+    """Sales value of expected demand and safety stock that the projection does not cover."""
+    rate = row.rates_micro.get(row.case.currency, MILLION) / MILLION
+    return round(float(row.plan.uncovered[row.index]) * row.case.unit_value_minor * rate)
+
+
+def _inputs(
+    row: _Row, quantity: int, stockout: float | None, arrival: int | None
+) -> dict[str, Any]:
+    numbers = _policy_inputs(row) | _stock_inputs(row) | _offer_inputs(row, quantity)
+    mean = float(row.evaluated.demand_mean[row.index])
+    position, point = numbers["netted_position"], numbers["reorder_point"]
+    numbers |= {
+        "demand_per_day": round(mean, 3),
+        "need": int(row.plan.need[row.index]),
+        "rounded": int(row.plan.rounded[row.index]),
+        "stockout_in_days": stockout,
+        "arrival_in_days": arrival,
+        "lowest_balance": math.floor(row.plan.lowest_balance[row.index]),
+        "days_of_cover": round(numbers["available"] / mean, 1) if mean > 0 else None,
+        "next_order_in_days": round(max(position - point, 0) / mean, 1) if mean > 0 else None,
+        "value_at_risk_units": math.ceil(row.plan.uncovered[row.index]),
+        "excess": _excess(row, mean),
+    }
+    numbers["cover_after_order"] = cover_of(numbers, quantity)
+    return numbers
+
+
+def _excess(row: _Row, mean: float) -> int:
+    position = row.case.position
+    held = position.available_units + position.on_order_units + position.drafted_units
+    enough = max(int(row.plan.order_up_to[row.index]), math.ceil(mean * EXCESS_COVER_DAYS))
+    return max(0, held - enough) if row.case.outlook is not None else 0
+
+
+def _policy_inputs(row: _Row) -> dict[str, Any]:
+    settings, outlook, i = row.case.settings, row.case.outlook, row.index
+    lead_time = None if row.chosen is None else row.chosen[1]
+    days = float(row.evaluated.window_days[i])
+    numbers = row.evaluated.numbers
+    return {
+        "service_level": settings.service_rate,
+        "measure": settings.measure.value,
+        "method": settings.method.value,
+        "distribution": str(numbers.distribution[i]),
+        "review_days": settings.review_days,
+        "cover_days": settings.cover_days,
+        "window_days": round(days, 2),
+        "lead_time_days": None if lead_time is None else round(lead_time.mean_days, 2),
+        "lead_time_sd": None if lead_time is None else round(lead_time.sd_days, 2),
+        "lead_time_n": None if lead_time is None else lead_time.count,
+        "lead_time_source": None if lead_time is None else lead_time.source,
+        "demand_sd": round(_daily_sd(row), 3),
+        "sigma_ltd": round(float(numbers.sigma_ltd[i]), 2),
+        "lead_time_demand": int(row.plan.lead_demand[i]),
+        "safety_stock": int(row.plan.safety_stock[i]),
+        "reorder_point": int(numbers.reorder_point[i]),
+        "order_up_to": int(row.plan.order_up_to[i]),
+        "policy_version": settings.label,
+        "forecast_source": "no forecast" if outlook is None else f"forecast {outlook.forecast_id}",
+        "forecast_run": None if outlook is None else outlook.run_id,
+        "demand_class": None if outlook is None else outlook.demand_class.value,
+        "model": None if outlook is None else outlook.model,
+        "adi": None if outlook is None else outlook.adi,
+    }
+
+
+def _daily_sd(row: _Row) -> float:
+    """Forecast error of a day: the window's spread without the lead time's part, over sqrt(days)."""
+    i = row.index
+    days = float(row.evaluated.window_days[i])
+    if days <= 0:
+        return 0.0
+    lead_part = float(row.evaluated.demand_mean[i]) * (row.chosen[1].sd_days if row.chosen else 0.0)
+    total = float(row.evaluated.numbers.sigma_ltd[i]) ** 2 - lead_part**2
+    return math.sqrt(max(total, 0.0) / days)
+
+
+def _stock_inputs(row: _Row) -> dict[str, Any]:
+    position = row.case.position
+    return {
+        "on_hand": position.on_hand_units,
+        "quarantined": position.quarantined_units,
+        "expiring": position.expiring_units,
+        "unusable": position.quarantined_units + position.expiring_units,
+        "allocated": position.allocated_units,
+        "backordered": position.backordered_units,
+        "inbound_transfers": position.inbound_transfer_units,
+        "available": position.available_units,
+        "on_order": position.on_order_units,
+        "drafted": position.drafted_units,
+        "inventory_position": position.inventory_position_units,
+        "netted_position": position.netted_position_units,
+        "orders": sorted({receipt.number for receipt in position.receipts}),
+        "drafts": sorted({draft.number for draft in position.drafts}),
+        "stock_source": f"stock {row.case.location}",
+        "position_key": position_key(position),
+    }
+
+
+def _offer_inputs(row: _Row, quantity: int) -> dict[str, Any]:
+    offer = Offer(0, 0, "", "", row.case.currency, 0) if row.chosen is None else row.chosen[0]
+    price = int(row.plan.price[row.index])
+    return {
+        "supplier": offer.supplier_name or None,
+        "supplier_code": offer.supplier_code or None,
+        "moq": offer.moq_units,
+        "order_multiple": offer.order_multiple_units,
+        "max_units": offer.max_units,
+        "pack_uom": offer.pack_uom,
+        "pack_units": offer.pack_units,
+        "price_steps": [[0, offer.unit_price_minor], *([a, b] for a, b in offer.breaks)],
+        "unit_price_minor": price,
+        "amount_minor": price * quantity,
+        "currency": offer.currency,
+    }
+
+
+def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None) -> list[str]:
+    offer = None if row.chosen is None else row.chosen[0]
+    amount = int(row.plan.price[row.index]) * quantity
+    i, case = row.index, row.case
+    slow = (POISSON, NEGATIVE_BINOMIAL)
+    conditions = {
+        "no_forecast": case.outlook is None,
+        "old_forecast": case.outlook is not None
+        and (row.today - case.outlook.as_of_on).days > OLD_FORECAST_DAYS,
+        "not_bought_any_more": not case.is_buyable,
+        "no_supplier": case.is_buyable and offer is None,
+        "stockout_before_arrival": None not in (stockout, arrival)
+        and (stockout or 0) < (arrival or 0),
+        "limited_by_supplier_or_shelf_life": bool(row.plan.is_limited[i]),
+        "minimum_order": quantity > 0 and offer is not None and offer.moq_units > row.plan.need[i],
+        "raised_to_price_break": quantity > row.plan.rounded[i],
+        "below_minimum_order_value": offer is not None
+        and 0 < amount < offer.min_order_value_minor,
+        "quoted_lead_time": row.chosen is not None and row.chosen[1].source == "quoted",
+        "slow_mover": case.has_demand and str(row.evaluated.numbers.distribution[i]) in slow,
+        "no_safety_stock_needed": bool(row.evaluated.numbers.is_floored[i]),
+        "own_draft_counted": case.position.drafted_units > 0,
+        "no_exchange_rate": offer is not None and offer.currency not in row.rates_micro,
+        "negative_stock": case.position.on_hand_units < 0,
+    }
+    return [name for name, holds in conditions.items() if holds]

@@ -1,0 +1,279 @@
+"""The planning pass: from positions, forecasts, policies and offers to orders, on whole arrays.
+
+Two steps. ``evaluate_offers`` works out the policy and the landed cost under every offer (row) of
+every case, ``choose`` picks one offer per case, and ``plan`` sizes and dates the orders.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tools.replenishment.core.policies import PolicyInputs, PolicyNumbers, reorder_points
+from tools.replenishment.core.quantities import NO_LIMIT, order_quantities, raised_to_break
+from tools.stock.core import projected_balance, stockout_days, window_totals
+from tools.suppliers.core import landed_costs, prices_at
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+PREFERENCE = 0.98  # the preferred supplier stays unless another is 2 % cheaper landed
+COVER_LIMIT = 2  # a price break may stretch an order to this many times its usual cover
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Offers, one row each; money in minor units, ``*_company`` in company currency."""
+
+    case: Ints  # row of the case that the offer belongs to
+    price: Ints
+    steps: Ints  # (m, breaks): quantities, and the prices from there on
+    step_prices: Ints
+    moq: Ints
+    multiple: Ints
+    limit: Ints
+    order_cost: Ints
+    duty_rate: Floats
+    rate: Floats  # company currency per unit of the offer's currency
+    lead_time: Floats
+    lead_time_sd: Floats
+    is_preferred: Flags
+    has_supplier: Flags
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Policies and demand, one row per case."""
+
+    daily: Floats  # (n, horizon), today first
+    service_rate: Floats
+    is_fill_rate: Flags
+    method: npt.NDArray[np.str_]
+    review_days: Floats
+    cover_days: Floats
+    adi: Floats
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Policy and landed cost, one row per offer."""
+
+    window_days: Floats
+    demand_total: Floats
+    demand_mean: Floats
+    cover_units: Floats
+    numbers: PolicyNumbers
+    landed: Floats  # company minor units per unit
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Orders and dates, one row per case; nan days where nothing runs out."""
+
+    lead_demand: Ints
+    safety_stock: Ints
+    order_up_to: Ints
+    need: Ints
+    rounded: Ints
+    quantity: Ints
+    price: Ints
+    stockout: Floats
+    lowest_balance: Floats
+    uncovered: Floats
+    is_short: Flags
+    is_below_safety: Flags
+    is_below_point: Flags
+    is_limited: Flags
+
+
+def window_days(rules: Rules, terms: Terms) -> Floats:
+    """Protection window of each offer: lead time plus the review interval of its case."""
+    result: Floats = terms.lead_time + rules.review_days[terms.case]
+    return result
+
+
+def evaluate_offers(
+    rules: Rules,
+    terms: Terms,
+    *,
+    total_sd: Floats,
+    empirical_buffer: Floats,
+    carrying_rate: float,
+    quantity: Ints | None = None,
+) -> Evaluated:
+    """Policy numbers and landed cost under every offer.
+
+    Args:
+        rules: The cases.
+        terms: The offers.
+        total_sd: Standard deviation of the error of demand over each offer's window, units.
+        empirical_buffer: Quantile minus mean of that total; nan where unknown.
+        carrying_rate: Fraction of the price a year.
+        quantity: What to price, per offer; the usual order by default.
+    """
+    days = window_days(rules, terms)
+    daily = rules.daily[terms.case]
+    total = window_totals(daily, days)
+    mean = np.where(days > 0, total / np.where(days > 0, days, 1.0), daily[:, 0])
+    cover = window_totals(daily, days + rules.cover_days[terms.case]) - total
+    usual = np.maximum(np.ceil(cover - 1e-9), 1).astype(np.int64)
+    lot = order_quantities(usual, terms.moq, terms.multiple, terms.limit)
+    numbers = reorder_points(
+        PolicyInputs(
+            demand_total=total,
+            demand_total_sd=total_sd,
+            demand_mean=mean,
+            lead_time_sd=terms.lead_time_sd,
+            service_rate=rules.service_rate[terms.case],
+            order_quantity=np.maximum(lot, 1).astype(np.float64),
+            adi=rules.adi[terms.case],
+            empirical_buffer=empirical_buffer,
+            is_fill_rate=rules.is_fill_rate[terms.case],
+            is_lost_sales=np.zeros(len(total), dtype=np.bool_),
+            method=rules.method[terms.case],
+        )
+    )
+    priced = lot if quantity is None else quantity
+    landed = landed_costs(
+        prices_at(priced, terms.price, terms.steps, terms.step_prices) * terms.rate,
+        terms.duty_rate,
+        terms.order_cost * terms.rate,
+        priced.astype(np.float64),
+        terms.lead_time,
+        numbers.safety_stock,
+        mean * 365,
+        carrying_rate=carrying_rate,
+    )
+    return Evaluated(days, total, mean, cover, numbers, landed)
+
+
+def choose(terms: Terms, landed: Floats, cases: int) -> Ints:
+    """Row of the best offer of each case: lowest landed cost, the preferred one 2 % ahead."""
+    score = landed * np.where(terms.is_preferred, PREFERENCE, 1.0)
+    order = np.lexsort((score, terms.case))
+    first = np.searchsorted(terms.case[order], np.arange(cases))
+    result: Ints = order[first]
+    return result
+
+
+def take(terms: Terms, rows: Ints) -> Terms:
+    """The offers of some rows."""
+    return Terms(**{name: getattr(terms, name)[rows] for name in Terms.__dataclass_fields__})
+
+
+def take_evaluated(evaluated: Evaluated, rows: Ints) -> Evaluated:
+    """The evaluations of some rows."""
+    names = PolicyNumbers.__dataclass_fields__
+    numbers = PolicyNumbers(**{name: getattr(evaluated.numbers, name)[rows] for name in names})
+    plain = ("window_days", "demand_total", "demand_mean", "cover_units", "landed")
+    return Evaluated(numbers=numbers, **{name: getattr(evaluated, name)[rows] for name in plain})
+
+
+def plan(
+    rules: Rules,
+    terms: Terms,
+    evaluated: Evaluated,
+    *,
+    available: Floats,
+    position: Ints,
+    receipts: Floats,
+    shelf_days: Floats,
+    carrying_rate: float,
+) -> Plan:
+    """Orders of all cases under their chosen offers (row i of each argument is case i).
+
+    An order is due when the position (own drafts included) is at or below the reorder point; it
+    fills the position up to the order-up-to level. Balance is projected without own drafts.
+
+    Args:
+        rules, terms, evaluated: Cases and their chosen offers.
+        available: Units free to sell now.
+        position: Inventory position after own drafts, units.
+        receipts: Units due by day, shape (n, horizon).
+        shelf_days: Shelf life; nan where goods do not expire.
+        carrying_rate: Fraction of the price a year.
+    """
+    point = evaluated.numbers.reorder_point
+    lead_demand = np.minimum(np.rint(evaluated.demand_total).astype(np.int64), point)
+    order_up_to = point + np.ceil(evaluated.cover_units - 1e-9).astype(np.int64)
+    is_below = (position <= point) & (evaluated.demand_total > 0) & terms.has_supplier
+    need = np.where(is_below, np.maximum(order_up_to - position, 0), 0)
+    limit = np.minimum(terms.limit, _shelf_limit(evaluated.demand_mean, shelf_days, position))
+    rounded = order_quantities(need, terms.moq, terms.multiple, limit)
+    quantity = _with_price_break(rules, terms, evaluated, rounded, position, limit, carrying_rate)
+    lowest = _lowest(projected_balance(available, rules.daily, receipts), evaluated.window_days)
+    safety = point - lead_demand
+    uncovered = np.maximum(safety - lowest, 0.0)
+    return Plan(
+        lead_demand=lead_demand,
+        safety_stock=safety,
+        order_up_to=order_up_to,
+        need=need,
+        rounded=rounded,
+        quantity=quantity,
+        price=prices_at(quantity, terms.price, terms.steps, terms.step_prices),
+        stockout=stockout_days(available, rules.daily, receipts),
+        lowest_balance=lowest,
+        uncovered=np.where(evaluated.demand_total > 0, uncovered, 0.0),
+        is_short=lowest < 0,
+        is_below_safety=lowest < safety,
+        is_below_point=is_below,
+        is_limited=(need > 0) & (rounded < np.maximum(need, 1)),
+    )
+
+
+def cover_days(position: Floats, reorder_point: Floats, demand_mean: Floats) -> Floats:
+    """Days that a position lasts above the reorder point; nan without demand.
+
+    Example:
+        >>> one = np.ones(1)
+        >>> cover_days(2760 * one, 1244 * one, 100 * one).round(1).tolist()
+        [15.2]
+    """
+    safe = np.where(demand_mean > 0, demand_mean, 1.0)
+    result: Floats = np.where(demand_mean > 0, (position - reorder_point) / safe, np.nan)
+    return result
+
+
+def _shelf_limit(demand_mean: Floats, shelf_days: Floats, position: Ints) -> Ints:
+    """Units that can still be sold before they expire, beyond what is already coming."""
+    sellable = np.floor(demand_mean * np.nan_to_num(shelf_days)) - np.maximum(position, 0)
+    sellable = np.maximum(sellable, 0).astype(np.int64)
+    result: Ints = np.where(np.isnan(shelf_days), NO_LIMIT, sellable)
+    return result
+
+
+def _with_price_break(
+    rules: Rules,
+    terms: Terms,
+    evaluated: Evaluated,
+    quantity: Ints,
+    position: Ints,
+    limit: Ints,
+    carrying_rate: float,
+) -> Ints:
+    later = (terms.steps > quantity[:, None]) & (terms.steps < NO_LIMIT)
+    column = later.argmax(axis=1)
+    rows = np.arange(len(quantity))
+    step = np.where(later.any(axis=1), terms.steps[rows, column], 0)
+    step = np.where(step > 0, -(-step // terms.multiple) * terms.multiple, 0)
+    longest = COVER_LIMIT * rules.cover_days * evaluated.demand_mean
+    most = np.floor(evaluated.numbers.reorder_point + longest - position).astype(np.int64)
+    return raised_to_break(
+        quantity,
+        price=prices_at(quantity, terms.price, terms.steps, terms.step_prices).astype(np.float64),
+        break_quantity=step,
+        break_price=terms.step_prices[rows, column].astype(np.float64),
+        order_limit=np.minimum(most, limit),
+        demand_mean=evaluated.demand_mean,
+        carrying_rate=carrying_rate,
+    )
+
+
+def _lowest(balance: Floats, days: Floats) -> Floats:
+    """Lowest balance at the end of the days inside each window."""
+    horizon = balance.shape[1]
+    last = np.clip(np.ceil(days - 1e-9).astype(np.int64), 1, horizon)
+    inside = np.arange(horizon)[None, :] < last[:, None]
+    result: Floats = np.where(inside, balance, np.inf).min(axis=1)
+    return result

@@ -1,0 +1,117 @@
+"""From a need to an order quantity that the supplier accepts."""
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+import numpy as np
+import numpy.typing as npt
+
+from tools.errors import InvalidInput
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+NO_LIMIT = 2**62
+
+
+def order_quantities(need: Ints, moq: Ints, multiple: Ints, limit: Ints) -> Ints:
+    """Order quantities for needs: at least the MOQ, a multiple, at most the limit.
+
+    A need of 0 or less orders nothing, never the MOQ. A quantity above the limit is cut to the last
+    multiple below it, and to 0 when that is under the MOQ.
+
+    Example:
+        >>> one = np.ones(6, dtype=np.int64)
+        >>> needs = np.array([1, 49, 50, 51, 60, 61])
+        >>> order_quantities(needs, 50 * one, 12 * one, NO_LIMIT * one).tolist()
+        [60, 60, 60, 60, 60, 72]
+    """
+    wanted = np.maximum(need, moq)
+    rounded = -(-wanted // multiple) * multiple
+    cut = limit // multiple * multiple
+    bounded = np.where(rounded <= limit, rounded, np.where(cut >= moq, cut, 0))
+    result: Ints = np.where(need > 0, bounded, 0)
+    return result
+
+
+def order_quantity(
+    need: int, *, moq: int = 0, multiple: int = 1, limit: int | None = None
+) -> int:
+    """Order quantity for one need; see ``order_quantities``.
+
+    Raises:
+        InvalidInput: MOQ below 0, multiple below 1, or limit below the MOQ.
+
+    Example:
+        >>> order_quantity(1804, moq=500, multiple=120)
+        1920
+    """
+    if moq < 0 or multiple < 1 or (limit is not None and limit < max(moq, 0)):
+        raise InvalidInput(
+            f"order terms need moq >= 0, multiple >= 1, limit >= moq, got {moq!r}, {multiple!r}, "
+            f"{limit!r}"
+        )
+    arrays = [np.array([value], dtype=np.int64) for value in (need, moq, multiple)]
+    return int(order_quantities(*arrays, np.array([NO_LIMIT if limit is None else limit]))[0])
+
+
+def raised_to_break(
+    quantity: Ints,
+    *,
+    price: Floats,
+    break_quantity: Ints,
+    break_price: Floats,
+    order_limit: Ints,
+    demand_mean: Floats,
+    carrying_rate: float,
+) -> Ints:
+    """Raise an order to the next price break where that pays, else leave it.
+
+    It pays when the saving on the larger order exceeds the cost of holding the extra units until
+    they are used: i * price * (Q2**2 - Q1**2) / (2 * d * 365). ``order_limit`` caps the quantity
+    (cover, shelf life). A row without a next break has ``break_quantity`` 0.
+    """
+    can = (quantity > 0) & (break_quantity > quantity) & (break_quantity <= order_limit)
+    saving = (price - break_price) * break_quantity
+    growth = break_quantity.astype(np.float64) ** 2 - quantity.astype(np.float64) ** 2
+    yearly = 2 * np.maximum(demand_mean, 1e-9) * 365
+    holding = carrying_rate * break_price * growth / yearly
+    result: Ints = np.where(can & (saving > holding), break_quantity, quantity)
+    return result
+
+
+@dataclass(frozen=True)
+class Packs:
+    """A quantity in purchase units, rounded up, and what that is in stock units."""
+
+    packs: int
+    units: int
+
+
+def packs_for_units(units: int, pack_units: int) -> Packs:
+    """Whole packs that hold at least these units.
+
+    Raises:
+        InvalidInput: Negative units, or a pack of less than one.
+
+    Example:
+        >>> packs_for_units(1500, 120)
+        Packs(packs=13, units=1560)
+    """
+    if units < 0 or pack_units < 1:
+        raise InvalidInput(f"packs need units >= 0 and a pack >= 1, got {units!r}, {pack_units!r}")
+    packs = -(-units // pack_units)
+    return Packs(packs, packs * pack_units)
+
+
+def units_for_quantity(quantity: float | Decimal, units_each: int) -> int:
+    """Stock units of a quantity counted in another unit, rounded up once, in exact arithmetic.
+
+    Example:
+        >>> units_for_quantity(2.5, 48)
+        120
+    """
+    if not math.isfinite(quantity) or quantity < 0 or units_each < 1:
+        raise InvalidInput(f"a quantity must be >= 0 in a unit >= 1, got {quantity!r}")
+    exact = Decimal(str(quantity)) * units_each
+    return int(exact.to_integral_value(ROUND_CEILING))
