@@ -1,0 +1,346 @@
+"""One turn of a conversation: a message or a decision comes in, events and a reply go out."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
+from langsmith import tracing_context
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from agent import records
+from agent.graph import RECURSION_LIMIT, build_graph
+from agent.journal import Listener, RunJournal
+from agent.memory import open_memory
+from agent.state import State, TurnContext
+from agent.toolbox import all_tools, tools_for
+from db.models.conversation import Message, Run, RunEvent, Thread
+from db.models.identity import User
+from db.models.purchasing import Approval, PurchaseOrder
+from db.session import Database
+from db.types import Actor, RunState
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import Conflict, NotFound
+from tools.wrapping import Tool, ToolContext
+
+logger = logging.getLogger(__name__)
+
+_PIECE = 120  # characters of one message.delta
+_POLL_S = 0.05
+
+
+class Conversations:
+    """The agent as doors see it: threads, messages in, runs, events out.
+
+    Args:
+        database: Where everything is kept except the model's memory.
+        chat_model: Any chat model that can call tools.
+        clock: Tells the time.
+        company: The rules of the house.
+        checkpoints: File of the model's memory; None keeps it in this process.
+        core_tools_only: Offer the dozen tools that small models can handle.
+        tools: The tools; None takes those of all areas.
+        lease: How long a silent worker keeps a thread.
+        wait_s: How long a run waits while another one works on its thread.
+        prompt_budget: Size of a prompt in estimated tokens.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        chat_model: BaseChatModel,
+        clock: Clock,
+        company: Company,
+        checkpoints: Path | None = None,
+        core_tools_only: bool = False,
+        tools: tuple[Tool, ...] | None = None,
+        lease: timedelta = timedelta(seconds=60),
+        wait_s: float = 30.0,
+        prompt_budget: int = 12_000,
+    ) -> None:
+        self._database, self._model = database, chat_model
+        self._clock, self._company = clock, company
+        self._tools = all_tools() if tools is None else tools
+        self._core_only, self._prompt_budget = core_tools_only, prompt_budget
+        self._lease, self._wait_s = lease, wait_s
+        self._memory = open_memory(checkpoints)
+        self._graph = build_graph(self._memory)
+
+    def create_thread(self, actor: Actor, title: str = "") -> str:
+        """Open a conversation and return its id."""
+        thread = Thread(
+            id=uuid4().hex[:12], owner_id=actor.user_id, title=title[:200],
+            created_at=self._clock.now(),
+        )  # fmt: skip
+        with self._database.write() as session:
+            session.add(thread)
+        return thread.id
+
+    def threads(self, actor: Actor, *, limit: int = 50) -> list[Thread]:
+        """Return this person's conversations, newest first."""
+        with self._database.read() as session:
+            mine = select(Thread).where(Thread.owner_id == actor.user_id)
+            return records.detached(
+                session, mine.order_by(col(Thread.created_at).desc()).limit(limit)
+            )
+
+    def post(
+        self, actor: Actor, thread_id: str, text: str, *, client_key: str | None = None
+    ) -> int:
+        """Store a message and a run that will answer it; return the run's id.
+
+        A message that comes again under the same ``client_key`` returns the run it got before.
+
+        Raises:
+            NotFound: The person has no such thread.
+            InvalidInput: The message is empty or too long.
+        """
+        text = records.checked_text(text)
+        message = Message(
+            thread_id=thread_id, role="user", text=text, client_key=client_key,
+            author_id=actor.user_id, created_at=self._clock.now(),
+        )  # fmt: skip
+        with self._database.read() as session:
+            records.own_thread(session, actor, thread_id)
+        return self._queue(message, actor.user_id, {"text": text})
+
+    def post_decision(self, approval_number: str) -> int | None:
+        """Queue a run that tells the order's thread what a person decided; None without a thread.
+
+        Calling it again tells the thread again only when the order has moved on since.
+
+        Raises:
+            NotFound: There is no such approval.
+        """
+        with self._database.read() as session:
+            approval = session.exec(
+                select(Approval).where(Approval.number == approval_number)
+            ).first()
+            if approval is None:
+                raise NotFound(f"there is no approval {approval_number!r}")
+            order = session.get_one(PurchaseOrder, approval.order_id)
+            thread = session.get(Thread, approval.thread_id or order.thread_id or "")
+            if thread is None:
+                return None
+            who = session.get(User, approval.decided_by_id) if approval.decided_by_id else None
+            session.expunge_all()
+        done = f"{approval.decision or approval.state} by {who.name if who else 'nobody'}"
+        message = Message(
+            thread_id=thread.id,
+            role="notice",
+            text=f"{order.number} ({approval_number}): {done}",
+            client_key=f"{approval_number}:v{approval.version}:{order.state}",
+            author_id=approval.decided_by_id,
+            created_at=self._clock.now(),
+        )
+        return self._queue(message, thread.owner_id, {"decision": approval_number})
+
+    def execute(self, run_id: int, *, on_event: Listener | None = None) -> None:
+        """Answer a queued run; does nothing when it is not queued any more.
+
+        Raises:
+            NotFound: There is no such run.
+            Conflict: Another run kept the thread busy for too long; this one stays queued.
+        """
+        claimed = self._claim(run_id)
+        if claimed is None:
+            return
+        journal = RunJournal(
+            run_id=run_id,
+            thread_id=claimed.thread_id,
+            clock=self._clock,
+            write=self._database.write,
+            first_result_id=run_id * records.RESULTS_PER_RUN + claimed.kept_results,
+            listener=on_event,
+        )
+        with self._heartbeat(claimed):
+            try:
+                reply, state = self._answer(claimed, journal), RunState.COMPLETED
+            except Exception:
+                incident = uuid4().hex[:8]
+                logger.exception("turn failed", extra={"run": run_id, "incident": incident})
+                reply, state = _apology(incident), RunState.FAILED
+            except BaseException:
+                self._finish(claimed, journal, records.INTERRUPTED, RunState.CANCELLED)
+                raise
+        self._finish(claimed, journal, reply, state)
+
+    def events(self, run_id: int, *, after: int = 0) -> list[RunEvent]:
+        """Return the events of a run behind event ``after``, oldest first."""
+        with self._database.read() as session:
+            rows = select(RunEvent).where(RunEvent.run_id == run_id, col(RunEvent.id) > after)
+            return records.detached(session, rows.order_by(col(RunEvent.id)))
+
+    def messages(self, actor: Actor, thread_id: str) -> list[Message]:
+        """Return what was said in a thread of this person, oldest first.
+
+        Raises:
+            NotFound: The person has no such thread.
+        """
+        with self._database.read() as session:
+            records.own_thread(session, actor, thread_id)
+            rows = select(Message).where(Message.thread_id == thread_id)
+            return records.detached(session, rows.order_by(col(Message.id)))
+
+    def get_run(self, actor: Actor, run_id: int) -> Run:
+        """Return a run in a thread of this person.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self._database.read() as session:
+            run = session.get(Run, run_id)
+            if run is None:
+                raise NotFound(f"there is no run {run_id!r}")
+            records.own_thread(session, actor, run.thread_id)
+            session.expunge(run)
+        return run
+
+    def queued(self, *, limit: int = 50) -> list[int]:
+        """Return the ids of runs that wait for a worker, oldest first."""
+        with self._database.read() as session:
+            rows = select(Run.id).where(Run.state == RunState.QUEUED)
+            return list(session.exec(rows.order_by(col(Run.id)).limit(limit)))
+
+    def recover(self) -> int:
+        """Queue runs again whose worker died, or give them up; return how many there were."""
+        with self._database.write() as session:
+            return records.recover(session, self._clock.now())
+
+    def delete_thread(self, actor: Actor, thread_id: str) -> None:
+        """Forget a conversation; orders, approvals and the audit trail stay.
+
+        Raises:
+            NotFound: The person has no such thread.
+        """
+        with self._database.write() as session:
+            records.own_thread(session, actor, thread_id)
+            records.forget_thread(session, thread_id)
+        self._memory.delete_thread(thread_id)
+
+    def close(self) -> None:
+        """Close the memory file."""
+        self._memory.conn.close()
+
+    def _queue(self, message: Message, actor_id: int, work: dict[str, Any]) -> int:
+        key = message.client_key
+        try:
+            with self._database.write() as session:
+                before = records.inbound(session, message.thread_id, key)
+                if before is None:
+                    return records.queue(session, message, actor_id=actor_id, work=work).id
+        except IntegrityError:  # the same message came in twice at the same time
+            with self._database.read() as session:
+                before = records.inbound(session, message.thread_id, key)
+                if before is None:
+                    raise
+                return before.run_id or 0
+        return before.run_id or 0
+
+    def _claim(self, run_id: int) -> records.Claim | None:
+        holder = uuid4().hex
+        for _ in range(int(self._wait_s / _POLL_S)):
+            try:
+                return self._claim_now(run_id, holder)
+            except Conflict:
+                threading.Event().wait(_POLL_S)
+        return self._claim_now(run_id, holder)
+
+    def _claim_now(self, run_id: int, holder: str) -> records.Claim | None:
+        with self._database.write() as session:
+            now = self._clock.now()
+            return records.claim(session, run_id, holder=holder, now=now, lease=self._lease)
+
+    def _answer(self, claimed: records.Claim, journal: RunJournal) -> str:
+        """Run the graph and return what it said last."""
+        asking = ToolContext(
+            read=self._database.read,
+            write=self._database.write,
+            actor=claimed.actor,
+            clock=self._clock,
+            company=self._company,
+            thread_id=claimed.thread_id,
+            turn_id=claimed.turn,
+        )
+        context = TurnContext(
+            asking=asking,
+            model=self._model,
+            toolbox=tools_for(claimed.actor, self._core_only, tools=self._tools),
+            journal=journal,
+            prompt_budget=self._prompt_budget,
+        )
+        said = [] if claimed.decision else [HumanMessage(claimed.text, id=claimed.turn)]
+        start = State(
+            messages=list(said), turn=claimed.turn, decision=claimed.decision, steps=0, broken=0
+        )
+        config = RunnableConfig(
+            configurable={"thread_id": claimed.thread_id}, recursion_limit=RECURSION_LIMIT
+        )
+        with tracing_context(enabled=False):
+            end = self._graph.invoke(start, config, context=context, durability="exit")
+        return str(end["messages"][-1].text)
+
+    def _finish(
+        self, claimed: records.Claim, journal: RunJournal, reply: str, state: RunState
+    ) -> None:
+        said: list[tuple[str, dict[str, Any]]] = [
+            ("message.delta", {"text": piece}) for piece in pieces(reply)
+        ]
+        said.append(("message.completed", {"text": reply}))
+        is_done = state == RunState.COMPLETED
+        said.append(("run.completed", {}) if is_done else ("run.failed", {"error": reply}))
+        rows = journal.last(said)
+        with self._database.write() as session:
+            records.finish(session, claimed, reply=reply, state=state, now=self._clock.now())
+            session.add_all(rows)
+        journal.tell(rows[-len(said) :])
+
+    @contextmanager
+    def _heartbeat(self, claimed: records.Claim) -> Iterator[None]:
+        """Keep the lease while the turn runs, however long the model thinks."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._lease.total_seconds() / 3):
+                with self._database.write() as session:
+                    until = self._clock.now() + self._lease
+                    if not records.extend_lease(session, claimed.thread_id, claimed.holder, until):
+                        return
+
+        thread = threading.Thread(target=beat, name=f"lease-{claimed.run_id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def pieces(text: str, size: int = _PIECE) -> Sequence[str]:
+    """Cut a text into pieces of about this size, between words; together they are the text."""
+    cut: list[str] = []
+    start = 0
+    while start < len(text):
+        end = start + size
+        if end < len(text) and (space := text.rfind(" ", start, end)) > start:
+            end = space + 1
+        cut.append(text[start:end])
+        start = end
+    return cut
+
+
+def _apology(incident: str) -> str:
+    return (
+        f"Something failed on our side (incident {incident}). Nothing was sent. Please ask again, "
+        "and give the incident number if it happens once more."
+    )

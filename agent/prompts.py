@@ -1,0 +1,140 @@
+"""What the model reads: the system prompt, the tool schemas, and as much history as fits."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+from db.types import Actor
+from tools.clock import Clock
+from tools.wrapping import Tool
+
+_OLD_RESULT = 600  # characters that are left of a tool result when room is short
+_POLICY = Path(__file__).with_name("policy.md")
+
+
+@cache
+def policy() -> str:
+    """Return the policy that planners and the model read."""
+    return _POLICY.read_text(encoding="utf-8").strip()
+
+
+def system_prompt(actor: Actor, clock: Clock) -> str:
+    """Return the policy with today's date and the person who asks."""
+    today = clock.now().strftime("%A %Y-%m-%d")
+    return f"{policy()}\n\nToday is {today}. You talk to {actor.name} ({actor.role.value})."
+
+
+@cache
+def schemas_for_model(tools: tuple[Tool, ...]) -> tuple[dict[str, Any], ...]:
+    """Return the tools' schemas without what a model does not need, to keep prompts short."""
+    return tuple(_schema(tool) for tool in tools)
+
+
+@cache
+def schema_tokens(tools: tuple[Tool, ...]) -> int:
+    """Estimate the tokens that the tools' schemas take in every prompt."""
+    return len(json.dumps(schemas_for_model(tools), separators=(",", ":"))) // 4
+
+
+def _schema(tool: Tool) -> dict[str, Any]:
+    schema = tool.schema()
+    function = schema["function"]
+    function["parameters"] = _lean(function["parameters"])
+    function["description"] = " ".join(tool.description.split())
+    return schema
+
+
+def _lean(node: Any) -> Any:
+    """Drop titles, null defaults, "or null" and closedness; the wrapper checks all of them."""
+    if isinstance(node, list):
+        return [_lean(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    options = [option for option in node.get("anyOf", []) if option.get("type") != "null"]
+    if len(options) == 1:
+        node = {**{key: value for key, value in node.items() if key != "anyOf"}, **options[0]}
+    return {
+        key: {name: _lean(prop) for name, prop in value.items()}
+        if key == "properties"
+        else _lean(value)
+        for key, value in node.items()
+        if key not in ("title", "additionalProperties") and not (key == "default" and not value)
+    }
+
+
+def prompt(
+    system: str, messages: Sequence[BaseMessage], budget: int, *, reserved: int = 0
+) -> list[BaseMessage]:
+    """Return the messages to send: the system prompt and the newest turns that fit.
+
+    The turn that is being answered is always kept whole; when it alone is too long, its older tool
+    results are cut to their beginning.
+
+    Args:
+        system: The system prompt.
+        messages: The stored conversation.
+        budget: Estimated tokens in all.
+        reserved: Tokens of the tool schemas, which count too.
+    """
+    room = budget - reserved - len(system) // 4
+    turns = _turns(messages)
+    kept = list(turns[-1]) if turns else []
+    for turn in reversed(turns[:-1]):
+        if estimated_tokens([*turn, *kept]) > room:
+            break
+        kept = [*turn, *kept]
+    return [SystemMessage(system), *_merged(_squeezed(kept, room))]
+
+
+def estimated_tokens(messages: Sequence[BaseMessage]) -> int:
+    """Estimate the tokens of messages as a quarter of their characters."""
+    return sum(_size(message) for message in messages) // 4
+
+
+def _size(message: BaseMessage) -> int:
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    return len(message.text) + 16 + sum(len(json.dumps(call["args"])) + 40 for call in calls)
+
+
+def _turns(messages: Sequence[BaseMessage]) -> list[list[BaseMessage]]:
+    """Cut before every message of a person; what comes before the first one is dropped."""
+    turns: list[list[BaseMessage]] = []
+    for message in messages:
+        if isinstance(message, HumanMessage):
+            turns.append([])
+        if turns:
+            turns[-1].append(message)
+    return turns
+
+
+def _squeezed(messages: list[BaseMessage], room: int) -> list[BaseMessage]:
+    squeezed = list(messages)
+    for index, message in enumerate(messages):
+        if estimated_tokens(squeezed) <= room:
+            break
+        if isinstance(message, ToolMessage) and len(message.text) > _OLD_RESULT:
+            short = message.text[:_OLD_RESULT] + " ... (cut; call the tool again for the rest)"
+            squeezed[index] = message.model_copy(update={"content": short})
+    return squeezed
+
+
+def _merged(messages: list[BaseMessage]) -> list[BaseMessage]:
+    """Join neighbouring texts of one speaker: many chat templates want strict alternation."""
+    merged: list[BaseMessage] = []
+    for message in messages:
+        before = merged[-1] if merged else None
+        same = before is not None and _is_talk(before) and _is_talk(message)
+        if before is not None and same and type(before) is type(message):
+            merged[-1] = type(message)(f"{before.text}\n\n{message.text}")
+        else:
+            merged.append(message)
+    return merged
+
+
+def _is_talk(message: BaseMessage) -> bool:
+    is_call = isinstance(message, AIMessage) and bool(message.tool_calls)
+    return isinstance(message, AIMessage | HumanMessage) and not is_call
