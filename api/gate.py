@@ -84,6 +84,8 @@ class Gate:
                 scope, 400, "unknown_host", "the Host header does not name this server",
                 next="Add the name to QM_ALLOWED_HOSTS.",
             )  # fmt: skip
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return _problem(scope, 400, "bad_request", "an address holds no NUL characters")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self.max_body_bytes:
             return _problem(

@@ -15,7 +15,7 @@ from tools.purchasing.tool import list_orders as list_orders_tool
 
 router = APIRouter(tags=["orders"])
 
-_ORDER_EXAMPLE: dict[str, Any] = {
+ORDER_EXAMPLE: dict[str, Any] = {
     "po_id": "PO-2001", "revision": 1, "state": "pending_approval", "supplier": "Acme",
     "supplier_code": "ACME", "ship_to": "MAIN",
     "lines": [
@@ -57,7 +57,7 @@ def list_orders(
     return Answer(**ask(system, actor, list_orders_tool, status=state, **asked))
 
 
-@router.get("/orders/{number}", responses=answers(_ORDER_EXAMPLE, codes=("not_found",)))
+@router.get("/orders/{number}", responses=answers(ORDER_EXAMPLE, codes=("not_found",)))
 def get_order(system: SystemDep, _actor: ActorDep, number: str) -> dict[str, Any]:
     """Show one order with its lines, checks and approval."""
     with system.database.read() as session:

@@ -33,7 +33,7 @@ class NewThread(BaseModel):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"title": "Monday orders"}]}
     )
-    title: str = Field(default="", max_length=200)
+    title: str = Field(default="", max_length=200, pattern=r"^[^\x00]*$")
 
 
 class ThreadCreated(BaseModel):
