@@ -23,9 +23,9 @@ def verify(is_json: JsonOption = False) -> None:
         if is_json:
             shell.emit({"ok": report.ok, "data": report})
         else:
-            from api import rendering
+            from api.cli import screens
             from api.cli.terminal import jsonable
 
-            shell.show(rendering.audit_line(jsonable(report)))
+            shell.show(screens.audit_line(jsonable(report)))
         if not report.ok:
             raise typer.Exit(ERROR)

@@ -34,18 +34,18 @@ class Chat:
     def say(self, text: str) -> None:
         """Send a message and show what happens until the reply is complete."""
         run_id = self._conversations.post(self._actor, self.thread_id, text)
-        self.follow(run_id)
-
-    def follow(self, run_id: int) -> None:
-        """Run a turn and show its events."""
-        with _waiting(self._shell, "Thinking"):
-            self._conversations.execute(run_id, on_event=self._show)
+        try:
+            with _waiting(self._shell, "Thinking"):
+                self._conversations.execute(run_id, on_event=self._show)
+        except KeyboardInterrupt:
+            self._shell.note("Stopped.")
 
     def _show(self, event: "RunEvent") -> None:
         from rich.padding import Padding
         from rich.text import Text
 
         from api import rendering
+        from api.cli import screens
 
         content = event.content
         if event.kind == "step.started":
@@ -55,9 +55,7 @@ class Chat:
             self._shell.show(Padding(rendering.reply(str(content["text"])), (1, 2, 1, 2)))
         elif event.kind == "approval.requested":
             self.approval = dict(content)
-            self._shell.show(rendering.approval_request(content), Text())
-        elif event.kind == "run.failed":
-            self._shell.note(f"That did not work: {content.get('error', 'unknown')}", "red")
+            self._shell.show(screens.approval_request(content), Text())
 
 
 def chat(

@@ -23,8 +23,9 @@ from db.types import ApprovalState, Decision
 from tools.errors import InvalidInput, Stale
 
 if TYPE_CHECKING:
+    from api.bootstrap import System
     from db.types import Actor
-    from tools.approvals.service import ApprovalView, DecisionOutcome
+    from tools.approvals.core import ApprovalView, DecisionOutcome
 
 NumberArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="The request, such as a-31.")]
 VersionOption = Annotated[
@@ -39,6 +40,8 @@ class Settled:
 
     outcome: "DecisionOutcome"
     deliveries: list[Any]
+    order_state: str  # after the delivery
+    narration: str = ""  # what the order's conversation was told
 
 
 def approvals(
@@ -65,13 +68,13 @@ def show_approvals(shell: Terminal, *, state: str) -> None:
     with shell.system.database.read() as session:
         found = approving.list_approvals(session, state=wanted)
     if shell.is_json:
-        shell.emit({"ok": True, "data": {"approvals": found}})
+        shell.emit({"ok": True, "data": {"approvals": [as_data(view) for view in found]}})
         return
-    from api import rendering
+    from api.cli import screens
 
-    shell.show(rendering.approvals(jsonable(found), state=state))
+    shell.show(screens.approvals([as_data(view) for view in found], state=state))
     if found and state == "pending":
-        shell.note(f"Next: quartermaster approve {found[0].approval_id}", "dim")
+        shell.note(f"Next: quartermaster approve {found[0].number}", "dim")
 
 
 def approve(
@@ -130,20 +133,74 @@ def settle(
     """Record a decision on exactly what was shown, deliver what it released, tell the thread."""
     from api.cli.deliveries import deliver_now
     from tools.approvals import service as approving
+    from tools.purchasing.service.reading import get_order
 
     system = shell.system
     with system.database.write() as session:
         outcome = approving.decide(
-            session, number=view.approval_id, version=view.version, decision=decision, actor=actor,
-            clock=system.clock, company=system.company, channel="terminal", reason=reason,
+            session, number=view.number, version=view.version, decision=decision, actor=actor,
+            clock=system.clock, company=system.company, channel="cli", reason=reason,
             edits=edits, fingerprint=view.fingerprint,
         )  # fmt: skip
     deliveries = deliver_now(shell, is_quiet=True) if decision is Decision.APPROVE else []
-    if view.thread_id:
-        run_id = system.conversations.post_decision(view.approval_id)
-        if run_id is not None:
-            system.conversations.execute(run_id)
-    return Settled(outcome, deliveries)
+    narration = _narrate(system, view.number) if view.thread_id else ""
+    with system.database.read() as session:
+        order = get_order(session, outcome.order_number)
+    return Settled(outcome, deliveries, order.state.value, narration)
+
+
+def _narrate(system: "System", number: str) -> str:
+    """Let the order's conversation know; returns what it was told."""
+    run_id = system.conversations.post_decision(number)
+    if run_id is None:
+        return ""
+    system.conversations.execute(run_id)
+    said = [
+        str(event.content["text"])
+        for event in system.conversations.events(run_id)
+        if event.kind == "message.completed"
+    ]
+    return said[-1] if said else ""
+
+
+def as_data(view: "ApprovalView") -> dict[str, Any]:
+    """The request as JSON values: what machines get and what the screens show."""
+    order = view.order
+    return {
+        "approval_id": view.number,
+        "version": view.version,
+        "state": view.state.value,
+        "po_id": order.number,
+        "revision": view.revision,
+        "fingerprint": view.fingerprint,
+        "supplier": order.supplier_name,
+        "supplier_code": order.supplier_code,
+        "ship_to": order.ship_to,
+        "lines": [line.as_json(order.currency) for line in order.lines],
+        "total": view.total,
+        "currency": view.currency,
+        "need_by": jsonable(order.need_by_on),
+        "note": order.note,
+        "rule": view.rule,
+        "approver_role": view.required_role,
+        "requested_by": view.requested_by,
+        "requested_at": jsonable(view.requested_at),
+        "expires_at": jsonable(view.expires_at),
+        "decided_by": view.decided_by,
+        "decided_at": jsonable(view.decided_at),
+        "reason": view.reason,
+        "channel": view.channel,
+        "checks": [check.as_json() for check in view.checks],
+        "why": [
+            {
+                "sku": why.sku,
+                "rec_id": why.recommendation,
+                "quantity": why.quantity,
+                "waterfall": [dict(term) for term in why.terms],
+            }
+            for why in view.why
+        ],
+    }
 
 
 def read(shell: Terminal, number: str) -> "ApprovalView":
@@ -158,8 +215,8 @@ def _refuse_another_version(view: "ApprovalView", version: int | None) -> None:
     if version is None or version == view.version or view.state != ApprovalState.PENDING:
         return
     raise Stale(
-        f"{view.approval_id} is at version {view.version}, you read version {version}",
-        next_step=f"Read it again: quartermaster approve {view.approval_id}",
+        f"{view.number} is at version {view.version}, you read version {version}",
+        next_step=f"Read it again: quartermaster approve {view.number}",
         details={"current_version": view.version},
     )
 
@@ -175,14 +232,14 @@ def _must_ask(shell: Terminal, *, is_sure: bool, version: int | None) -> bool:
 
 def _ask(shell: Terminal, actor: "Actor", view: "ApprovalView", reason: str) -> "ApprovalView":
     """Ask until yes or no; an edit makes a new revision and asks again with its total."""
-    from api import rendering
+    from api.cli import screens
 
     while True:
-        answer = _answer(shell, f"{rendering.question(jsonable(view))} [y/N/e]dit/[w]hy ")
+        answer = _answer(shell, f"{screens.question(as_data(view))} [y/N/e]dit/[w]hy ")
         if answer == "y":
             return view
         if answer == "w":
-            shell.show(rendering.reasons(jsonable(view)))
+            shell.show(screens.reasons(as_data(view)))
         elif answer == "e":
             view = _edit(shell, actor, view, reason)
         else:
@@ -191,8 +248,8 @@ def _ask(shell: Terminal, actor: "Actor", view: "ApprovalView", reason: str) -> 
 
 def _edit(shell: Terminal, actor: "Actor", view: "ApprovalView", reason: str) -> "ApprovalView":
     edits = []
-    for line in view.lines:
-        typed = _answer(shell, f"{line.sku}, now {line.quantity:,} {line.uom}; new quantity: ")
+    for line in view.order.lines:
+        typed = _answer(shell, f"{line.sku}, now {line.units:,} {line.uom}; new quantity: ")
         if typed:
             edits.append({"sku": line.sku, "quantity": _quantity(typed)})
     if not edits:
@@ -216,21 +273,33 @@ def _answer(shell: Terminal, question: str) -> str:
 
 
 def _leave(shell: Terminal, view: "ApprovalView") -> None:
-    shell.note(f"Nothing was decided; {view.approval_id} still waits.")
+    shell.note(f"Nothing was decided; {view.number} still waits.")
     raise typer.Exit(REJECTED)
 
 
 def show_facts(shell: Terminal, view: "ApprovalView") -> None:
     """Print everything that a person must see before deciding."""
-    from api import rendering
+    from api.cli import screens
 
-    shell.show(rendering.approval_facts(jsonable(view)))
+    shell.show(screens.approval_facts(as_data(view)))
 
 
 def tell(shell: Terminal, settled: Settled) -> None:
     """Print what was decided and where the order went."""
     if shell.is_json:
-        shell.emit({"ok": True, "data": settled})
+        outcome = settled.outcome
+        shell.emit(
+            {
+                "ok": True,
+                "data": {
+                    "approval": as_data(outcome.approval),
+                    "po_id": outcome.order_number,
+                    "state": settled.order_state,
+                    "message": outcome.message,
+                    "deliveries": settled.deliveries,
+                },
+            }
+        )
         return
     from rich.text import Text
 

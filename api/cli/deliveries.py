@@ -22,14 +22,12 @@ def deliver_now(shell: "Terminal", *, is_quiet: bool = False) -> list[Any]:
 
 def show(shell: "Terminal", deliveries: list[Any]) -> None:
     """Print one line a delivery."""
-    from rich.text import Text
-
-    from api import rendering
+    from api.cli import screens
     from api.cli.terminal import jsonable
 
+    folder = str(shell.settings.outgoing_dir)
     for delivery in deliveries:
-        line = rendering.delivery_line(jsonable(delivery), shell.settings.outgoing_dir)
-        shell.show(Text(line))
+        shell.show(screens.delivery_line(jsonable(delivery), folder))
 
 
 def delivered_file(shell: "Terminal", reference: str) -> Path:

@@ -44,11 +44,11 @@ def demo(
 
     Without a terminal a scripted planner talks, a manager approves and the order is delivered.
     """
-    with terminal(data_dir=data_dir, may_create=True) as shell:
+    with terminal(settings={"data_dir": data_dir}, may_create=True) as shell:
         is_new = _prepare(shell, reset=reset)
         summary = _load(shell, is_new=is_new)
     clock = None if shell.is_interactive else _still_clock(summary)
-    with terminal(data_dir=data_dir, clock=clock, as_login=PLANNER) as shell:
+    with terminal(settings={"data_dir": data_dir}, clock=clock, as_login=PLANNER) as shell:
         _introduce(shell, summary, is_new=is_new)
         _plan(shell, is_new=is_new)
         _morning(shell)
@@ -179,6 +179,7 @@ def _play(shell: Terminal) -> None:
 def _decide(shell: Terminal, approval: Mapping[str, Any]) -> None:
     from rich.text import Text
 
+    from api import rendering
     from api.cli import decide
     from api.cli.deliveries import delivered_file
     from db.types import Decision
@@ -193,6 +194,9 @@ def _decide(shell: Terminal, approval: Mapping[str, Any]) -> None:
     decide.show_facts(shell, view)
     settled = decide.settle(shell, manager, view, Decision.APPROVE)
     decide.tell(shell, settled)
+    if settled.narration:
+        shell.show(Text(), Text(f"and in {PLANNER}'s chat:", style="dim"))
+        shell.show(rendering.reply(settled.narration))
     for delivery in settled.deliveries:
         path = delivered_file(shell, delivery.reference)
         shell.show(Text(), Text(f"$ cat {path}", style="bold"))
@@ -202,14 +206,14 @@ def _decide(shell: Terminal, approval: Mapping[str, Any]) -> None:
 def _verify(shell: Terminal) -> None:
     from rich.text import Text
 
-    from api import rendering
+    from api.cli import screens
     from api.cli.terminal import jsonable
     from tools.audit import service as trail
 
     with shell.system.database.read() as session:
         report = trail.verify(session)
     shell.show(Text(), Text("$ quartermaster audit verify", style="bold"))
-    shell.show(rendering.audit_line(jsonable(report)))
+    shell.show(screens.audit_line(jsonable(report)))
 
 
 def _what_next(shell: Terminal) -> None:
@@ -223,7 +227,7 @@ def _what_next(shell: Terminal) -> None:
         ("quartermaster today", "the morning list"),
         ("quartermaster item 22423", "one item: stock, policy, forecast, advice"),
         ("quartermaster approvals", "what waits for a decision"),
-        ("quartermaster serve", "the REST door, http://127.0.0.1:8321/docs"),
+        ("quartermaster serve", "the REST door on http://127.0.0.1:8321"),
         ("quartermaster doctor", "is everything in place"),
     ]
     shell.show(Text(), Text("Try next", style="bold"))

@@ -37,10 +37,10 @@ def doctor(is_json: JsonOption = False) -> None:
         if is_json:
             shell.emit({"ok": is_well, "data": {"checks": found}})
         else:
-            from api import rendering
+            from api.cli import screens
             from api.cli.terminal import jsonable
 
-            shell.show(rendering.checks(jsonable(found)))
+            shell.show(screens.checks(jsonable(found)))
         if not is_well:
             raise typer.Exit(ERROR)
 

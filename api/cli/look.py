@@ -1,5 +1,6 @@
 """Commands that look: today, item, orders. Every figure comes from the tools of the chat."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +9,8 @@ from api.cli.terminal import AsOption, JsonOption, Terminal, data_of, terminal
 
 if TYPE_CHECKING:
     from db.types import Actor
+
+SOLD_WEEKS = 16  # of history beside the forecast
 
 SupplierOption = Annotated[
     str | None, typer.Option("--supplier", metavar="NAME", help="Only what this supplier sells.")
@@ -39,10 +42,10 @@ def show_today(
         data_of(orders), data_of(exceptions)
         shell.emit({"ok": True, "recommendations": orders, "exceptions": exceptions})
         return
-    from api import rendering
+    from api.cli import screens
 
     shell.show(
-        rendering.morning_list(data_of(orders), data_of(exceptions), at=shell.system.clock.now())
+        screens.morning_list(data_of(orders), data_of(exceptions), at=shell.system.clock.now())
     )
     _warn(shell, orders, exceptions)
 
@@ -80,23 +83,40 @@ def _show_item(shell: Terminal, found: dict[str, dict[str, Any]]) -> None:
     from rich.text import Text
 
     from api import rendering
+    from api.cli import screens
 
     position = data_of(found["position"])
+    sold = _sold_by_week(shell, position)
     rows: list[tuple[str, str | Text]] = [
-        ("stock", rendering.position_line(position)),
-        ("cover", rendering.cover_line(position)),
-        ("policy", _or_reason(found["policy"], rendering.policy_line)),
-        ("forecast", _or_reason(found["forecast"], rendering.forecast_line)),
-        ("", _or_reason(found["forecast"], rendering.forecast_spark)),
+        ("stock", screens.position_line(position)),
+        ("cover", screens.cover_line(position)),
+        ("policy", _or_reason(found["policy"], screens.policy_line)),
+        ("forecast", _or_reason(found["forecast"], screens.forecast_line)),
+        ("", screens.demand_spark(sold, found["forecast"])),
     ]
     shell.show(
         rendering.headline(position["sku"], position["name"], position["location"]),
         Text(),
         rendering.facts(rows),
         Text(),
-        *rendering.advice(found["recommendation"]),
+        *screens.advice(found["recommendation"]),
     )
     _warn(shell, *found.values())
+
+
+def _sold_by_week(shell: Terminal, position: dict[str, Any]) -> list[float]:
+    """Units sold in each of the last weeks before today, oldest first."""
+    from tools.catalog.service import resolve_item, resolve_location
+    from tools.demand.service import daily_series
+
+    until = shell.system.clock.now().date() - timedelta(days=1)
+    with shell.system.database.read() as session:
+        sold = resolve_item(session, position["sku"])
+        place = resolve_location(session, position["location"])
+        days = daily_series(session, sold.id, place.id, until=until)
+    last = [float(value) for value in days["units"].tolist()][-7 * SOLD_WEEKS :]
+    last = last[len(last) % 7 :]  # whole weeks only
+    return [sum(last[start : start + 7]) for start in range(0, len(last), 7)]
 
 
 def _or_reason(envelope: dict[str, Any], line: Any) -> str:
@@ -121,9 +141,9 @@ def orders(
         if shell.is_json:
             shell.emit(envelope)
             return
-        from api import rendering
+        from api.cli import screens
 
-        shell.show(rendering.orders(data))
+        shell.show(screens.orders(data))
 
 
 def _warn(shell: Terminal, *envelopes: dict[str, Any]) -> None:

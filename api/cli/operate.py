@@ -32,9 +32,9 @@ def ingest(
         if shell.is_json:
             shell.emit({"ok": True, "data": report})
         else:
-            from api import rendering
+            from api.cli import screens
 
-            shell.show(rendering.load_report(jsonable(report)))
+            shell.show(screens.load_report(jsonable(report)))
 
 
 def _mapping(pairs: list[str]) -> dict[str, str] | None:
@@ -57,9 +57,9 @@ def plan(is_json: JsonOption = False) -> None:
         if shell.is_json:
             shell.emit({"ok": True, "data": summary})
             return
-        from api import rendering
+        from api.cli import screens
 
-        shell.show(rendering.plan_line(summary.items, summary.recommendations))
+        shell.show(screens.plan_line(summary.items, summary.recommendations))
         shell.note(f"{summary.seconds:.1f} s. Next: quartermaster today", "dim")
 
 
@@ -80,18 +80,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port; default: QM_PORT.")] = None,
 ) -> None:
     """Serve the REST door and deliver approved orders until stopped."""
-    with terminal(may_create=True) as shell:
-        import uvicorn
-
-        from api.app import create_app
+    with terminal(settings={"host": host, "port": port}, may_create=True) as shell:
+        from api.app import run_server
 
         settings = shell.settings
-        address, number = host or settings.host, port if port is not None else settings.port
-        shell.note(f"Serving on http://{address}:{number} (Ctrl-C stops).")
-        uvicorn.run(
-            create_app(settings),
-            host=address,
-            port=number,
-            log_config=None,
-            timeout_graceful_shutdown=10,
-        )
+        shell.note(f"Serving on http://{settings.host}:{settings.port} (Ctrl-C stops).")
+        run_server(shell.system)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from tools.errors import (
+    Ambiguous,
+    ApprovalRequired,
     Conflict,
     ExternalError,
     Forbidden,
@@ -53,8 +55,8 @@ AsOption = Annotated[
 _ERRORS: dict[str, type[QuartermasterError]] = {
     kind.code: kind
     for kind in (
-        InvalidInput, NotEnoughData, NotFound, Conflict, Stale, Forbidden, NotAuthenticated,
-        ExternalError,
+        InvalidInput, Ambiguous, NotEnoughData, NotFound, Conflict, Stale, Forbidden,
+        ApprovalRequired, NotAuthenticated, ExternalError,
     )
 }  # fmt: skip
 
@@ -76,7 +78,7 @@ class Terminal:
         *,
         as_login: str | None = None,
         is_json: bool = False,
-        data_dir: Path | None = None,
+        settings: Mapping[str, Any] | None = None,
         clock: "Clock | None" = None,
         may_create: bool = False,
     ) -> None:
@@ -87,7 +89,7 @@ class Terminal:
         self.is_interactive = sys.stdin.isatty() and sys.stdout.isatty()
         self.out = Console(highlight=False, width=_width(sys.stdout.isatty()))
         self.err = Console(highlight=False, stderr=True, width=_width(sys.stderr.isatty()))
-        self._data_dir = data_dir
+        self._overrides = {k: v for k, v in (settings or {}).items() if v is not None}
         self._clock = clock
         self._may_create = may_create
         self._settings: Settings | None = None
@@ -100,9 +102,7 @@ class Terminal:
             from api.settings import load_settings
 
             read = load_settings()
-            if self._data_dir is not None:
-                read = type(read)(data_dir=self._data_dir)
-            self._settings = read
+            self._settings = _override(read, self._overrides) if self._overrides else read
         return self._settings
 
     @property
@@ -198,13 +198,13 @@ def terminal(
     *,
     as_login: str | None = None,
     is_json: bool = False,
-    data_dir: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     clock: "Clock | None" = None,
     may_create: bool = False,
 ) -> Iterator[Terminal]:
     """Run the body of a command: expected errors become a sentence and an exit code."""
     shell = Terminal(
-        as_login=as_login, is_json=is_json, data_dir=data_dir, clock=clock, may_create=may_create
+        as_login=as_login, is_json=is_json, settings=settings, clock=clock, may_create=may_create
     )
     try:
         yield shell
@@ -246,6 +246,17 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [jsonable(content) for content in value]
     return value
+
+
+def _override(settings: "Settings", values: Mapping[str, Any]) -> "Settings":
+    """Read the settings again with values from the command line; they are checked the same."""
+    from pydantic import ValidationError
+
+    try:
+        return type(settings)(**values)
+    except ValidationError as error:
+        problem = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        raise InvalidInput(problem) from None
 
 
 def has_database(settings: "Settings") -> bool:
