@@ -61,8 +61,7 @@ def forecast_panel(panel: Panel, *, horizon_days: int, progress: Progress | None
     step = panel.period_days
     season = methods.season_of(period_days=step, periods=panel.units.shape[1])
     periods = -(-horizon_days // step)
-    adi, cv2 = pattern(np.where(panel.is_missing, np.nan, panel.units))
-    classes = _classes(panel, adi, cv2, season)
+    adi, cv2, classes = classified(panel)
     # A series without demand stays a row of zeros, so that every array keeps the panel's order.
     units = np.where((~np.isfinite(adi))[:, None], 0.0, panel.units)
     models = [methods.combination(c, adi=a) for c, a in zip(classes, adi, strict=True)]
@@ -86,15 +85,16 @@ def forecast_panel(panel: Panel, *, horizon_days: int, progress: Progress | None
     )
 
 
-def _classes(
-    panel: Panel, adi: FloatArray, cv2: FloatArray, season: methods.Season
-) -> list[DemandClass]:
-    """Syntetos-Boylan class; new where the history is too short for a model."""
+def classified(panel: Panel) -> tuple[FloatArray, FloatArray, list[DemandClass]]:
+    """Give ADI, CV2 and class of each series; new where the history is too short for a model."""
+    adi, cv2 = pattern(np.where(panel.is_missing, np.nan, panel.units))
     known = np.isfinite(panel.units).sum(axis=1)
-    return [
-        DemandClass.NEW if name is not DemandClass.NO_DEMAND and length < season.least else name
+    least = methods.season_of(period_days=panel.period_days, periods=panel.units.shape[1]).least
+    classes = [
+        DemandClass.NEW if name is not DemandClass.NO_DEMAND and length < least else name
         for name, length in zip(demand_classes(adi, cv2), known, strict=True)
     ]
+    return adi, cv2, classes
 
 
 def _means(

@@ -1,0 +1,133 @@
+"""The forecast batch against a bare StatsForecast call, and whether its intervals hold.
+
+*Ours* is everything ``run_forecasts`` does: read the demand rows of the demo shop, clean and
+classify them, fit, replay the past, calibrate totals, store run and forecasts. *Bare* is one
+``StatsForecast.forecast`` call per combination with the same models on the same series over the
+same horizon, in one process, from a data frame that is ready: as many fits as ours and nothing
+else, no intervals, no back-test.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlmodel import Session, select
+
+from db import schema
+from db.demo.orders import DEMO_NOW
+from db.models.catalog import Item, Location
+from db.seed import seed_demo
+from db.session import Database
+from tools.clock import FixedClock
+from tools.demand.core import Panel, dense_panel
+from tools.demand.service import demand_frame
+from tools.forecasting.core import accuracy, batch, methods, selection
+from tools.forecasting.service import DEFAULT_HORIZON_DAYS, forecast_for, run_forecasts
+
+ROUNDS = 5
+HORIZON = 28
+CLOCK = FixedClock(DEMO_NOW)
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure cost and quality of the forecast batch on the demo shop."""
+    with _shop() as database:
+        with database.read() as session:
+            frame = demand_frame(session)
+        panel = dense_panel(frame, until=frame["on"].max().date())
+        ours, bare = _side_by_side(database, panel)
+        with database.read() as session:
+            answer_ms = _answer_ms(session)
+    return [
+        _row("forecast batch / bare StatsForecast", ours / bare, "x", "<= 1.2", ours <= 1.2 * bare),
+        _row(f"forecast batch, {len(panel.units)} series", ours, "s", "<= 30", ours <= 30),
+        _row("stored forecast answers", answer_ms, "ms", "<= 50", answer_ms <= 50),
+        *_quality(panel),
+    ]
+
+
+def _quality(panel: Panel) -> list[dict[str, Any]]:
+    """Totals of 28 days in the last three windows, known only up to the start of each."""
+    past = selection.holdout(panel, horizon=HORIZON, windows=3)
+    covered = accuracy.coverage(past.sold, past.low, past.high)
+    naive = selection.cross_validate(
+        panel.units,
+        candidates={"seasonal_naive": ("seasonal_naive",), "median": methods.STEADY},
+        horizon=HORIZON,
+        windows=3,
+        season=methods.DAILY,
+    )
+    ratio = naive["median"].wmape / naive["seasonal_naive"].wmape
+    return [
+        _row("90 % interval of totals covers", covered, "", "0.85-0.95", 0.85 <= covered <= 0.95),
+        _row("total WMAPE / seasonal naive", ratio, "x", "<= 0.9", ratio <= 0.9),
+    ]
+
+
+def _side_by_side(database: Database, panel: Panel) -> tuple[float, float]:
+    """Median seconds of both, taken in turns after a warm-up."""
+    bare = _bare_call(panel)
+    bare()
+    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    for _ in range(ROUNDS):
+        times["ours"].append(_seconds(partial(run_forecasts, database, clock=CLOCK)))
+        times["bare"].append(_seconds(bare))
+    return statistics.median(times["ours"]), statistics.median(times["bare"])
+
+
+def _bare_call(panel: Panel) -> Callable[[], None]:
+    """Prepare the frames of the same series, grouped by the same models."""
+    from statsforecast import StatsForecast
+
+    adi, _, classes = batch.classified(panel)
+    chosen = [methods.combination(c, adi=a) for c, a in zip(classes, adi, strict=True)]
+    work = []
+    for models in sorted(set(chosen) - {methods.FLOOR}):
+        rows = np.array([members == models for members in chosen])
+        work.append((models, methods.long_frame(panel.units[rows])))
+
+    def call() -> None:
+        for models, frame in work:
+            built = methods.build_models(models, methods.DAILY)
+            StatsForecast(models=built, freq=1, n_jobs=1).forecast(df=frame, h=DEFAULT_HORIZON_DAYS)
+
+    return call
+
+
+def _answer_ms(session: Session) -> float:
+    """Median time to answer one item from the stored run."""
+    items = session.exec(select(Item).limit(50)).all()
+    place = session.exec(select(Location)).one()
+    times = [
+        _seconds(lambda i=item: forecast_for(session, i, place, clock=CLOCK)) for item in items
+    ]
+    return 1000 * statistics.median(times)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+@contextmanager
+def _shop() -> Iterator[Database]:
+    """Open the demo shop in a scratch database."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{Path(folder) / 'bench.db'}")
+        schema.metadata().create_all(database.engine)
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+        seed_demo(database, clock=CLOCK)
+        yield database
+        database.close()
+
+
+def _row(name: str, value: float, unit: str, goal: str, holds: bool) -> dict[str, Any]:
+    return {"name": name, "value": float(value), "unit": unit, "goal": goal, "holds": bool(holds)}
