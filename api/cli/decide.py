@@ -103,13 +103,14 @@ def reject(
     number: NumberArgument,
     reason: Annotated[str, typer.Option(help="Why; the requester and the record get it.")],
     version: VersionOption = None,
-    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask; needs --version.")] = False,
     as_login: AsOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Refuse an order; it does not leave."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        must_ask = version is None and _must_ask(shell, is_sure=is_sure, version=version)
+        must_ask = version is None
+        if must_ask and not _can_ask(shell):
+            usage_error("without a question it needs --version N: the version that you read")
         actor = shell.actor()
         view = read(shell, number)
         _refuse_another_version(view, version)
@@ -225,9 +226,13 @@ def _must_ask(shell: Terminal, *, is_sure: bool, version: int | None) -> bool:
     """A person is asked; a script must have read the version that it approves."""
     if is_sure and version is not None:
         return False
-    if is_sure or shell.is_json or not sys.stdin.isatty():
+    if is_sure or not _can_ask(shell):
         usage_error("without a question it needs --yes and --version N: the version that you read")
     return True
+
+
+def _can_ask(shell: Terminal) -> bool:
+    return sys.stdin.isatty() and not shell.is_json
 
 
 def _ask(shell: Terminal, actor: "Actor", view: "ApprovalView", reason: str) -> "ApprovalView":

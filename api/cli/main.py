@@ -1,5 +1,7 @@
 """The `quartermaster` command. Imports typer and the light command modules, nothing else."""
 
+from typing import Annotated
+
 import typer
 
 from api.cli import audit, chat, decide, demo, doctor, keys, look, operate
@@ -16,14 +18,32 @@ HELP = (
     "Settings are QM_... variables, see docs/configuration.md."
 )
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"quartermaster {version('quartermaster')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="quartermaster",
-    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(help=HELP)
+def program(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
 
 app.command(rich_help_panel="Start")(demo.demo)
 app.command(rich_help_panel="Start")(chat.chat)

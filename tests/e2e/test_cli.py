@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from api.bootstrap import build_system
 from api.cli.main import app
@@ -183,7 +182,7 @@ class TestDeciding:
         self, run: Run, pending: dict[str, Any], shop: Path
     ) -> None:
         result = run(
-            "reject", pending["approval_id"], "--version", "1", "--yes", "--as", "mona",
+            "reject", pending["approval_id"], "--version", "1", "--as", "mona",
             "--reason", "too much stock before the holidays",
         )  # fmt: skip
 
