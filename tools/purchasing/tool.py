@@ -157,7 +157,7 @@ def list_orders(  # noqa: D417
     session: Session,
     context: ToolContext,
     *,
-    status: OrderState | None = None,
+    status: Annotated[OrderState, Field(strict=False)] | None = None,
     supplier: Annotated[str | None, Field(max_length=120)] = None,
     sku: Annotated[str | None, Field(max_length=200)] = None,
     limit: Annotated[int, Field(ge=1, le=50)] = 10,

@@ -58,10 +58,8 @@ def rule_for(
 def _sentence(
     total: str, role: Role, below: tuple[Role, int] | None, limit: int | None, currency: str
 ) -> str:
-    holder = f"{role.value} (no limit)"
-    if limit is not None:
-        holder = f"{role.value} (limit {amount_spoken(limit, currency)})"
+    has = "no limit" if limit is None else f"limit {amount_spoken(limit, currency)}"
     if below is None:
-        return f"{total} is within the limit of a {holder}"
-    lower = f"{below[0].value} limit of {amount_spoken(below[1], currency)}"
-    return f"{total} goes beyond the {lower}: needs the {holder}"
+        return f"{total} is within what a {role.value} may approve ({has})"
+    lower = f"the {below[0].value} limit of {amount_spoken(below[1], currency)}"
+    return f"{total} is above {lower}: it needs the {role.value} ({has})"

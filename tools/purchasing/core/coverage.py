@@ -45,15 +45,17 @@ def duplicates(coverage: Coverage) -> tuple[OtherOrder, ...]:
     """Return the orders that already cover the need; empty when there is still one.
 
     A need is a position at or below the reorder point. It is covered by orders when it would be
-    there without them. Without a reorder point every order that has not left yet is a candidate.
+    there without them; those are named whose absence alone would bring it back, else all. Without
+    a reorder point every order that has not left yet is a candidate.
     """
     point = coverage.reorder_point_units
     if point is None:
         unsent = (OrderState.DRAFT, OrderState.PENDING_APPROVAL, OrderState.APPROVED)
         return tuple(other for other in coverage.others if other.state in unsent)
-    if coverage.stock_units <= point < coverage.position_units:
-        return coverage.others
-    return ()
+    if not coverage.stock_units <= point < coverage.position_units:
+        return ()
+    decisive = tuple(o for o in coverage.others if coverage.position_units - o.units <= point)
+    return decisive or coverage.others
 
 
 def sent_meanwhile(coverage: Coverage, *, units: int, since: datetime) -> tuple[OtherOrder, ...]:

@@ -2,92 +2,111 @@
 
 from sqlmodel import Session, col, select
 
+from db.models.catalog import Item, Location
 from db.models.identity import User
-from db.models.planning import Forecast, Policy, Recommendation
-from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
-from db.models.stock import StockLevel
+from db.models.planning import Forecast, Policy
+from db.models.purchasing import PurchaseOrder
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import NotEnoughData
 from tools.purchasing.core.coverage import Coverage, OtherOrder
-from tools.purchasing.core.states import ON_ORDER, UNSENT
+from tools.purchasing.service.rows import today
+from tools.replenishment.service import advise
+from tools.stock.core import StockPosition
+from tools.stock.service import position
 
 
 def coverage(
-    session: Session, item_id: int, location_id: int, *, without_order_id: int | None = None
+    session: Session,
+    item_id: int,
+    location_id: int,
+    *,
+    clock: Clock,
+    company: Company,
+    without_order_id: int | None = None,
 ) -> Coverage:
     """Return how an item stands at a place, leaving one order out."""
-    policy = session.exec(
-        select(Policy).where(Policy.item_id == item_id, Policy.location_id == location_id)
-    ).one_or_none()
+    stands = position(session, item_id, location_id, as_of=today(clock, company))
     return Coverage(
-        stock_units=_stock_units(session, item_id, location_id),
-        others=_others(session, item_id, location_id, without_order_id),
-        reorder_point_units=_reorder_point(session, item_id, location_id, policy),
-        daily_demand=_daily_demand(session, item_id, location_id, policy),
+        stock_units=stands.inventory_position_units - stands.on_order_units,
+        others=_others(session, stands, without_order_id),
+        reorder_point_units=_reorder_point(
+            session, item_id, location_id, clock=clock, company=company
+        ),
+        daily_demand=daily_demand(session, item_id, location_id),
     )
-
-
-def _stock_units(session: Session, item_id: int, location_id: int) -> int:
-    level = session.exec(
-        select(StockLevel)
-        .where(StockLevel.item_id == item_id, StockLevel.location_id == location_id)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    if level is None:
-        return 0
-    usable = level.on_hand_units - level.quarantined_units - level.expiring_units
-    return usable + level.inbound_transfer_units - level.allocated_units - level.backordered_units
 
 
 def _others(
-    session: Session, item_id: int, location_id: int, without_order_id: int | None
+    session: Session, stands: StockPosition, without_order_id: int | None
 ) -> tuple[OtherOrder, ...]:
+    units: dict[int, int] = {}
+    for receipt in (*stands.receipts, *stands.drafts):
+        if receipt.order_id != without_order_id and receipt.units > 0:
+            units[receipt.order_id] = units.get(receipt.order_id, 0) + receipt.units
     statement = (
-        select(PurchaseOrder, PurchaseOrderLine, User.login)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.order_id) == col(PurchaseOrder.id))
+        select(PurchaseOrder, User.login)
         .join(User, col(User.id) == col(PurchaseOrder.requested_by_id), isouter=True)
-        .where(
-            PurchaseOrderLine.item_id == item_id,
-            PurchaseOrder.location_id == location_id,
-            col(PurchaseOrder.state).in_(ON_ORDER | UNSENT),
-        )
+        .where(col(PurchaseOrder.id).in_(units))
         .order_by(col(PurchaseOrder.id))
         .execution_options(populate_existing=True)
     )
-    others = []
-    for order, line, login in session.exec(statement):
-        units = line.ordered_units - line.received_units - line.short_closed_units
-        if order.id != without_order_id and units > 0:
-            at = order.sent_at or order.created_at
-            others.append(
-                OtherOrder(order.number, units, order.state, login or "", at, order.sent_at)
-            )
-    return tuple(others)
+    return tuple(
+        OtherOrder(
+            number=order.number,
+            units=units[order.id],
+            state=order.state,
+            by=login or "",
+            at=order.sent_at or order.created_at,
+            sent_at=order.sent_at,
+        )
+        for order, login in session.exec(statement)
+    )
 
 
 def _reorder_point(
-    session: Session, item_id: int, location_id: int, policy: Policy | None
+    session: Session,
+    item_id: int,
+    location_id: int,
+    *,
+    clock: Clock,
+    company: Company,
 ) -> int | None:
-    newest = session.exec(
-        select(Recommendation.reorder_point_units)
-        .where(Recommendation.item_id == item_id, Recommendation.location_id == location_id)
-        .order_by(col(Recommendation.run_id).desc())
-        .limit(1)
-    ).one_or_none()
+    """Return the planned reorder point, or a fresh one; None without a forecast to base it on."""
+    policy = _policy(session, item_id, location_id)
     if policy is not None and policy.reorder_point_units is not None:
         return policy.reorder_point_units
-    return newest
+    if _forecast(session, item_id, location_id) is None:
+        return None
+    item, place = session.get_one(Item, item_id), session.get_one(Location, location_id)
+    try:
+        advice = advise(session, item, place, clock=clock, company=company)
+    except NotEnoughData:
+        return None
+    return advice.reorder_point_units
 
 
-def _daily_demand(
-    session: Session, item_id: int, location_id: int, policy: Policy | None
-) -> float | None:
+def daily_demand(session: Session, item_id: int, location_id: int) -> float | None:
+    """Return the mean demand of a day, as planned or as forecast; None when neither is known."""
+    policy = _policy(session, item_id, location_id)
     if policy is not None and policy.demand_mean is not None:
         return policy.demand_mean
-    forecast = session.exec(
+    forecast = _forecast(session, item_id, location_id)
+    if forecast is None or not forecast.mean:
+        return None
+    return sum(forecast.mean) / len(forecast.mean)
+
+
+def _policy(session: Session, item_id: int, location_id: int) -> Policy | None:
+    return session.exec(
+        select(Policy).where(Policy.item_id == item_id, Policy.location_id == location_id)
+    ).one_or_none()
+
+
+def _forecast(session: Session, item_id: int, location_id: int) -> Forecast | None:
+    return session.exec(
         select(Forecast)
         .where(Forecast.item_id == item_id, Forecast.location_id == location_id)
         .order_by(col(Forecast.run_id).desc())
         .limit(1)
     ).one_or_none()
-    if forecast is None or not forecast.mean:
-        return None
-    return sum(forecast.mean) / len(forecast.mean)

@@ -96,7 +96,9 @@ def draft(
     asked = wanted(session, lines)
     seller = choose_supplier(session, asked, supplier)
     place = resolve_location(session, ship_to)
-    covers = [coverage(session, line.item.id, place.id) for line in asked]
+    covers = [
+        coverage(session, line.item.id, place.id, clock=clock, company=company) for line in asked
+    ]
     priced_lines = [
         _priced(session, seller, line, cover) for line, cover in zip(asked, covers, strict=True)
     ]

@@ -19,7 +19,7 @@ from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.quantities import price_for
 from tools.purchasing.core.states import UNSENT
 from tools.purchasing.core.views import OrderView
-from tools.purchasing.service.coverage import coverage
+from tools.purchasing.service.coverage import daily_demand
 from tools.purchasing.service.drafting import (
     DraftOutcome,
     check_may_draft,
@@ -187,13 +187,12 @@ def _changed_lines(
 
 def _asked(session: Session, order: PurchaseOrder, seller: Supplier, change: Change) -> PricedLine:
     item = resolve_item(session, change.sku)
-    cover = coverage(session, item.id, order.location_id, without_order_id=order.id)
     return priced(
         item,
         LineRequest(quantity=change.quantity, sku=change.sku, unit=change.unit),
         terms_of(session, seller, item),
         recommendation=None,
-        daily_demand=cover.daily_demand,
+        daily_demand=daily_demand(session, item.id, order.location_id),
     )
 
 

@@ -126,7 +126,7 @@ def check_fresh(
             "supplier_inactive", f"supplier {supplier.code!r} is not active any more", order
         )
     for line in lines_of(session, order.id):
-        _check_line(session, order, approval, supplier, line, company)
+        _check_line(session, order, approval, supplier, line, clock=clock, company=company)
 
 
 def mark_sent(session: Session, *, order_id: int, reference: str, clock: Clock) -> None:
@@ -189,6 +189,8 @@ def _check_line(
     approval: Approval,
     supplier: Supplier,
     pair: OrderLine,
+    *,
+    clock: Clock,
     company: Company,
 ) -> None:
     line, item = pair
@@ -203,7 +205,10 @@ def _check_line(
             f"the price of {item.sku!r} moved from {was} to {now} {order.currency}",
             order,
         )
-    cover = coverage(session, item.id, order.location_id, without_order_id=order.id)
+    cover = coverage(
+        session, item.id, order.location_id, clock=clock, company=company,
+        without_order_id=order.id,
+    )  # fmt: skip
     if took := sent_meanwhile(cover, units=line.ordered_units, since=approval.requested_at):
         raise _not_fresh(
             "covered_meanwhile",
