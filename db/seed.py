@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import insert
-from sqlmodel import Session, SQLModel, func, select
+from sqlmodel import Session, func, select
 
+from db.bulk import bulk_insert
 from db.demo import shop
 from db.demo.orders import DEMO_NOW, add_orders
 from db.demo.suppliers import SUPPLIERS
@@ -137,21 +137,12 @@ def _fill(
     step(6, _STEPS)
 
 
-def _bulk(session: Session, table: type[SQLModel], rows: list[dict[str, Any]]) -> None:
-    """Insert many rows at once; a bulk insert skips the model's defaults, so they are added."""
-    defaults = {
-        name: field.default
-        for name, field in table.model_fields.items()
-        if not field.is_required() and field.default is not None and not field.default_factory
-    }
-    if rows:
-        session.execute(insert(table), [defaults | row for row in rows])
-
-
 def _add_people(session: Session) -> int:
     limits = {Role.VIEWER: 0, Role.PLANNER: 50_000, Role.APPROVER: 250_000}
     limits |= {Role.MANAGER: 2_500_000, Role.ADMIN: 0, Role.SERVICE: 0}
-    _bulk(session, RoleLimit, [{"role": r, "approval_limit_minor": m} for r, m in limits.items()])
+    bulk_insert(
+        session, RoleLimit, [{"role": r, "approval_limit_minor": m} for r, m in limits.items()]
+    )
     people = [("pat", Role.PLANNER), ("anna", Role.APPROVER), ("mona", Role.MANAGER)]
     people += [("adam", Role.ADMIN), ("vera", Role.VIEWER)]
     users = [User(login=p, name=p.title(), role=role, created_at=DEMO_NOW) for p, role in people]
@@ -180,7 +171,7 @@ def _add_suppliers(session: Session, delivered: pd.DataFrame) -> dict[str, int]:
     session.add_all(rows)
     session.flush()
     ids = {row.code: row.id for row in rows}
-    _bulk(
+    bulk_insert(
         session,
         Receipt,
         [
@@ -198,7 +189,7 @@ def _add_suppliers(session: Session, delivered: pd.DataFrame) -> dict[str, int]:
 
 def _add_items(session: Session, items: pd.DataFrame) -> dict[str, int]:
     records = items.to_dict("records")
-    _bulk(
+    bulk_insert(
         session,
         Item,
         [
@@ -213,7 +204,7 @@ def _add_items(session: Session, items: pd.DataFrame) -> dict[str, int]:
     )  # fmt: skip
     ids = dict(session.exec(select(Item.sku, Item.id)).all())
     numbers = [(row["sku"], _supplier_sku(row["supplier"], row["sku"])) for row in records]
-    _bulk(
+    bulk_insert(
         session,
         ItemAlias,
         [
@@ -248,7 +239,7 @@ def _add_terms(
                         "order_cost_minor": 1500, "is_preferred": code == row["supplier"],
                     }
                 )  # fmt: skip
-    _bulk(session, SupplierItem, offers)
+    bulk_insert(session, SupplierItem, offers)
     stored = session.exec(
         select(SupplierItem.id, SupplierItem.unit_price_minor, SupplierItem.moq_units)
     )
@@ -257,7 +248,7 @@ def _add_terms(
         for key, cost, moq in stored
         for least, price in shop.price_breaks(cost, moq)
     ]
-    _bulk(session, PriceBreak, breaks)
+    bulk_insert(session, PriceBreak, breaks)
 
 
 def _demo_load(summary: DemoSummary, loaded_at: datetime) -> Load:
@@ -284,7 +275,7 @@ def _add_sales(
         sales["sku"].map(item_ids).tolist(), sales["on"].tolist(),
         sales["units"].tolist(), sales["returned_units"].tolist(), strict=True,
     )  # fmt: skip
-    _bulk(
+    bulk_insert(
         session,
         Demand,
         [
@@ -317,15 +308,15 @@ def _add_stock(
                 keys | {"kind": MovementKind.OPENING, "units": on_hand, "occurred_at": opened_at,
                         "reference": f"opening {row['sku']}"}
             )  # fmt: skip
-    _bulk(session, StockLevel, levels)
-    _bulk(session, StockMovement, movements)
+    bulk_insert(session, StockLevel, levels)
+    bulk_insert(session, StockMovement, movements)
 
 
 def _add_policies(
     session: Session, items: pd.DataFrame, item_ids: Mapping[str, int], location_id: int
 ) -> None:
     rates = {"A": 0.97, "B": 0.95, "C": 0.90}
-    _bulk(
+    bulk_insert(
         session,
         Policy,
         [
