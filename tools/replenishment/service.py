@@ -2,45 +2,38 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, func, insert, update
+from sqlalchemy import insert, union, update
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item, Location
-from db.models.planning import Forecast, ForecastRun, PlanningRun, Policy, Recommendation
+from db.models.catalog import Item, Location, Supplier
+from db.models.planning import Forecast, PlanningRun, Policy, Recommendation
 from db.models.stock import StockLevel
-from db.types import ItemStatus
+from db.types import Action
+from tools.cases.core import Case
+from tools.cases.service import cases as read_cases
+from tools.cases.service import (
+    day_in_company,
+    newest_forecast_runs,
+    policies_by_pair,
+    policy_label,
+    today_of,
+)
+from tools.catalog.service import resolve_item, resolve_location
 from tools.clock import Clock
 from tools.company import Company
+from tools.errors import InvalidInput, NotEnoughData, NotFound
 from tools.replenishment.core.advice import Advice, advise_cases
-from tools.replenishment.core.cases import (
-    NO_CHANGE,
-    Case,
-    Change,
-    Outlook,
-    Settings,
-    position_key,
-)
+from tools.replenishment.core.tables import NO_CHANGE, Change, position_key
+from tools.replenishment.core.views import line_view
 from tools.stock.core import StockPosition
 from tools.stock.service import Pair, positions_by_pair
-from tools.suppliers.core import LeadTime, Offer
-from tools.suppliers.service import (
-    DeliveryHistory,
-    exchange_rates,
-    offer_lead_time,
-    offers_by_item,
-)
+from tools.suppliers.core import money, to_company_minor
+from tools.suppliers.service import exchange_rates
 
-_BOUGHT = (ItemStatus.NEW, ItemStatus.ACTIVE)
 _CHUNK = 2000
-
-
-def today_of(clock: Clock, company: Company) -> date:
-    """Return the current day in the company's time zone."""
-    return clock.now().astimezone(ZoneInfo(company.timezone)).date()
 
 
 def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun:
@@ -50,7 +43,7 @@ def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun
     recommendation per item and location. The arithmetic runs on arrays, the writing in bulk.
     """
     started_at = clock.now()
-    _create_missing_policies(session)
+    _create_missingpolicies_by_pair(session)
     advices = _fresh(session, clock=clock, company=company)
     run = PlanningRun(
         forecast_run_id=max((a.inputs["forecast_run"] or 0 for a in advices), default=0) or None,
@@ -105,7 +98,7 @@ def advise_pair(
         overrides: Fields of the policy to replace, for a what-if.
         without_unsent: Leave out drafts and orders that have not been sent: what they are for.
     """
-    cases = _cases(session, today_of(clock, company), [item_id], location_id)
+    cases = read_cases(session, today_of(clock, company), [item_id], location_id)
     case = cases[0]
     if overrides:
         settings = replace(case.settings, **overrides)
@@ -119,7 +112,7 @@ def case_of(
     session: Session, item_id: int, location_id: int, *, clock: Clock, company: Company
 ) -> Case:
     """Return everything that is known about one item at one location."""
-    return _cases(session, today_of(clock, company), [item_id], location_id)[0]
+    return read_cases(session, today_of(clock, company), [item_id], location_id)[0]
 
 
 def without_unsent_orders(position: StockPosition) -> StockPosition:
@@ -138,7 +131,7 @@ def _fresh(
     location_id: int | None = None,
 ) -> list[Advice]:
     wanted = None if item_ids is None else list(item_ids)
-    cases = _cases(session, today_of(clock, company), wanted, location_id)
+    cases = read_cases(session, today_of(clock, company), wanted, location_id)
     return _advise(session, cases, clock=clock, company=company)
 
 
@@ -196,11 +189,11 @@ def current_recommendations(
     """
     run = latest_run(session)
     today = today_of(clock, company)
-    if run is None or today_of(_At(run.as_of_at), company) != today:
+    if run is None or day_in_company(run.as_of_at, company) != today:
         fresh = _fresh(
             session, clock=clock, company=company, item_ids=item_ids, location_id=location_id
         )
-        return CurrentAdvice([_unsaved(session, advice) for advice in fresh], None, len(fresh))
+        return CurrentAdvice([_unsaved(advice) for advice in fresh], None, len(fresh))
     stored = latest_recommendations(session, run, location_id=location_id, item_ids=item_ids)
     changed = _changed_pairs(session, stored, today, location_id, item_ids)
     kept = [Current(r, True) for r in stored if (r.item_id, r.location_id) not in changed]
@@ -213,19 +206,11 @@ def current_recommendations(
         else []
     )  # fmt: skip
     fresh_ones = [
-        _unsaved(session, advice)
+        _unsaved(advice)
         for advice in advices
         if (advice.case.item_id, advice.case.location_id) in changed
     ]
     return CurrentAdvice(kept + fresh_ones, run, len(fresh_ones))
-
-
-@dataclass(frozen=True)
-class _At:
-    at: Any
-
-    def now(self) -> Any:
-        return self.at
 
 
 def latest_run(session: Session) -> PlanningRun | None:
@@ -269,9 +254,9 @@ def _changed_pairs(
     now = positions_by_pair(session, location_id, item_ids=item_ids, as_of=today)
     labels = {
         (p.item_id, p.location_id): policy_label(p)
-        for p in _policies(session, item_ids, location_id).values()
+        for p in policies_by_pair(session, item_ids, location_id).values()
     }
-    newest = _newest_forecasts(session, item_ids)
+    newest = newest_forecast_runs(session, item_ids)
     seen = {(r.item_id, r.location_id): r.inputs for r in stored}
     changed = {pair for pair in now if pair not in seen}
     for pair, inputs in seen.items():
@@ -286,177 +271,28 @@ def _changed_pairs(
     return changed
 
 
-def _newest_forecasts(session: Session, item_ids: Sequence[int] | None) -> dict[Pair, int]:
-    newest = _newest_runs().subquery()
-    statement = select(newest.c.item_id, newest.c.location_id, newest.c.run_id)
-    if item_ids is not None:
-        statement = statement.where(newest.c.item_id.in_(item_ids))
-    return {(row[0], row[1]): row[2] for row in session.execute(statement)}
-
-
-def _unsaved(session: Session, advice: Advice) -> Current:
+def _unsaved(advice: Advice) -> Current:
     row = _row(advice, None, None)
     return Current(Recommendation(**row), is_stored=False)
 
 
-def _cases(
-    session: Session, today: date, item_ids: list[int] | None, location_id: int | None
-) -> list[Case]:
-    """Read everything about some items (all by default) in a fixed number of queries."""
-    items = _items(session, item_ids)
-    locations = {place.id: place for place in session.exec(select(Location))}
-    found = positions_by_pair(session, location_id, item_ids=item_ids, as_of=today)
-    policies = _policies(session, item_ids, location_id)
-    outlooks = _outlooks(session, item_ids, location_id)
-    offers = offers_by_item(session, item_ids)
-    suppliers = None if item_ids is None else {o.supplier_id for s in offers.values() for o in s}
-    history = DeliveryHistory(session, suppliers)
-    pairs = found.keys() | policies.keys() | outlooks.keys()
-    if item_ids is not None and location_id is not None:
-        pairs |= {(item_id, location_id) for item_id in item_ids}
-    return [
-        _case(
-            items[pair[0]],
-            locations[pair[1]],
-            found.get(pair, StockPosition(*pair)),
-            policies.get(pair),
-            outlooks.get(pair),
-            [(offer, offer_lead_time(history, offer)) for offer in offers.get(pair[0], [])],
-        )
-        for pair in sorted(pairs)
-        if pair[0] in items
-    ]
-
-
-def _case(
-    item: Item,
-    location: Location,
-    position: StockPosition,
-    policy: Policy | None,
-    outlook: Outlook | None,
-    offers: Sequence[tuple[Offer, LeadTime]],
-) -> Case:
-    return Case(
-        item_id=item.id,
-        location_id=location.id,
-        sku=item.sku,
-        name=item.name,
-        uom=item.uom,
-        location=location.code,
-        currency=item.currency,
-        unit_value_minor=item.unit_price_minor or item.unit_cost_minor,
-        unit_cost_minor=item.unit_cost_minor,
-        position=position,
-        settings=_settings(policy),
-        outlook=outlook,
-        offers=tuple(offers),
-        shelf_life_days=item.shelf_life_days,
-        is_buyable=item.status in _BOUGHT,
+def _create_missingpolicies_by_pair(session: Session) -> None:
+    stocked = union(
+        select(StockLevel.item_id, StockLevel.location_id),
+        select(Forecast.item_id, Forecast.location_id),
     )
-
-
-def policy_label(policy: Policy) -> str:
-    """Return how a policy is cited: its id and the version of what people set."""
-    return f"policy {policy.id} v{policy.version}"
-
-
-def _settings(policy: Policy | None) -> Settings:
-    if policy is None:
-        return Settings()
-    return Settings(
-        service_rate=policy.service_rate,
-        measure=policy.measure,
-        method=policy.method,
-        review_days=policy.review_period_days,
-        cover_days=policy.cover_days,
-        label=policy_label(policy),
-    )
-
-
-def _items(session: Session, item_ids: list[int] | None) -> dict[int, Item]:
-    statement = select(Item)
-    if item_ids is None:
-        statement = statement.where(Item.status != ItemStatus.DISCONTINUED)
-    else:
-        statement = statement.where(col(Item.id).in_(item_ids))
-    return {item.id: item for item in session.exec(statement)}
-
-
-def _policies(
-    session: Session, item_ids: Sequence[int] | None, location_id: int | None
-) -> dict[Pair, Policy]:
-    statement = select(Policy)
-    if item_ids is not None:
-        statement = statement.where(col(Policy.item_id).in_(item_ids))
-    if location_id is not None:
-        statement = statement.where(Policy.location_id == location_id)
-    return {(p.item_id, p.location_id): p for p in session.exec(statement)}
-
-
-def _newest_runs() -> Select[Any]:
-    """Per item and location the last finished run that forecast it."""
-    statement: Select[Any] = (
-        select(
-            Forecast.item_id, Forecast.location_id, func.max(Forecast.run_id).label("run_id")
-        )
-        .join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
-        .where(col(ForecastRun.finished_at).is_not(None))
-        .group_by(col(Forecast.item_id), col(Forecast.location_id))
-    )
-    return statement
-
-
-def _outlooks(
-    session: Session, item_ids: list[int] | None, location_id: int | None
-) -> dict[Pair, Outlook]:
-    newest = _newest_runs().subquery()
-    statement: Any = (
-        select(Forecast, ForecastRun.as_of_on)
-        .join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
-        .join(
-            newest,
-            (newest.c.item_id == Forecast.item_id)
-            & (newest.c.location_id == Forecast.location_id)
-            & (newest.c.run_id == Forecast.run_id),
-        )
-    )
-    if item_ids is not None:
-        statement = statement.where(col(Forecast.item_id).in_(item_ids))
-    if location_id is not None:
-        statement = statement.where(Forecast.location_id == location_id)
-    return {
-        (row.item_id, row.location_id): _outlook(row, as_of_on)
-        for row, as_of_on in session.exec(statement)
-    }
-
-
-def _outlook(row: Forecast, as_of_on: date) -> Outlook:
-    return Outlook(
-        forecast_id=row.id,
-        run_id=row.run_id,
-        model=row.model,
-        demand_class=row.demand_class,
-        as_of_on=as_of_on,
-        mean=row.mean,
-        total_sd=row.total_sd,
-        total_quantiles=row.total_quantiles,
-        adi=row.adi,
-    )
-
-
-def _create_missing_policies(session: Session) -> None:
-    stocked = select(StockLevel.item_id, StockLevel.location_id).union(
-        select(Forecast.item_id, Forecast.location_id)
-    )
-    known = set(_policies(session, None, None))
+    known = set(policies_by_pair(session, None, None))
     missing = [tuple(row) for row in session.execute(stocked) if tuple(row) not in known]
     for first in range(0, len(missing), _CHUNK):
-        rows = [{"item_id": i, "location_id": p} for i, p in missing[first : first + _CHUNK]]
+        rows = [
+            Policy(item_id=item_id, location_id=location_id).model_dump(exclude={"id"})
+            for item_id, location_id in missing[first : first + _CHUNK]
+        ]
         session.execute(insert(Policy), rows)
 
 
 def _policy_ids(session: Session, item_ids: Sequence[int] | None = None) -> dict[Pair, int]:
-    return {pair: policy.id for pair, policy in _policies(session, item_ids, None).items()}
+    return {pair: policy.id for pair, policy in policies_by_pair(session, item_ids, None).items()}
 
 
 def _update_policies(
@@ -514,3 +350,217 @@ def _row(advice: Advice, policy_id: int | None, run_id: int | None) -> dict[str,
     }
 
 
+def known_policy(
+    session: Session,
+    item: Item,
+    location: Location,
+    *,
+    clock: Clock,
+    company: Company,
+    **overrides: Any,
+) -> Advice:
+    """Return the policy numbers of an item, with some settings replaced for a what-if.
+
+    Raises:
+        InvalidInput: The service level is not inside (0, 1).
+        NotEnoughData: There is no forecast or nobody sells the item.
+    """
+    level = overrides.get("service_rate")
+    if level is not None and not 0 < level < 1:
+        raise InvalidInput(
+            f"a service level must lie in (0, 1), got {level!r}",
+            next_step="Give a fraction such as 0.95.",
+        )
+    given = {name: value for name, value in overrides.items() if value is not None}
+    advice = advise_pair(
+        session, item.id, location.id, clock=clock, company=company, overrides=given
+    )
+    if advice.case.outlook is None:
+        raise NotEnoughData(
+            f"there is no forecast for {item.sku!r} at {location.code!r} yet",
+            next_step="Load its sales and run the planning.",
+        )
+    if advice.offer is None:
+        raise NotEnoughData(
+            f"nobody sells {item.sku!r}, so its lead time is unknown",
+            next_step="Load a supplier file with its terms.",
+        )
+    return advice
+
+
+@dataclass(frozen=True)
+class OrderList:
+    """Lines that need action, most valuable first, and how many items need none."""
+
+    lines: list[tuple[Current, Item]]
+    total_amount_minor: int  # company currency
+    currency: str
+    without_need: int
+    as_of: datetime
+    warnings: list[str]
+
+    def data(self, limit: int) -> dict[str, Any]:
+        """Return the tool's data with at most ``limit`` lines."""
+        shown = self.lines[:limit]
+        return {
+            "lines": [line_view(c.recommendation, item, c.public_id) for c, item in shown],
+            "total_lines": len(self.lines),
+            "total_amount": money(self.total_amount_minor),
+            "currency": self.currency,
+            "items_without_need": self.without_need,
+        }
+
+    def refs(self, limit: int) -> list[str]:
+        """Return the numbers of the stored recommendations shown."""
+        return [c.public_id for c, _ in self.lines[:limit] if c.public_id]
+
+
+def order_list(
+    session: Session,
+    *,
+    clock: Clock,
+    company: Company,
+    item: Item | None = None,
+    supplier: Supplier | None = None,
+) -> OrderList:
+    """Return what to order or hurry now, by value at risk."""
+    wanted = None if item is None else [item.id]
+    found = current_recommendations(session, clock=clock, company=company, item_ids=wanted)
+    due = [c for c in found.items if c.recommendation.action != Action.NONE]
+    if supplier is not None:
+        due = [c for c in due if c.recommendation.supplier_id == supplier.id]
+    due.sort(key=_urgency)
+    items = _items_by_id(session, [c.recommendation.item_id for c in due])
+    rates = exchange_rates(session, company)
+    amounts = [(c.recommendation.amount_minor, c.recommendation.currency) for c in due]
+    known = [to_company_minor(minor, code, rates) for minor, code in amounts if code in rates]
+    return OrderList(
+        lines=[(c, items[c.recommendation.item_id]) for c in due],
+        total_amount_minor=sum(known),
+        currency=company.currency,
+        without_need=len(found.items) - len(due),
+        as_of=clock.now() if found.run is None else found.run.as_of_at,
+        warnings=_freshness(found),
+    )
+
+
+def _urgency(current: Current) -> tuple[int, str, int]:
+    r = current.recommendation
+    return (-r.value_at_risk_minor, r.severity, r.item_id)
+
+
+def _freshness(found: CurrentAdvice) -> list[str]:
+    if found.run is None:
+        return ["computed now: there is no planning run of today"]
+    if found.recomputed:
+        return [f"stock, orders or policy of {found.recomputed} items changed: recomputed"]
+    return []
+
+
+def _items_by_id(session: Session, item_ids: Sequence[int]) -> dict[int, Item]:
+    found: dict[int, Item] = {}
+    for first in range(0, len(item_ids), _CHUNK):
+        chunk = item_ids[first : first + _CHUNK]
+        found |= {i.id: i for i in session.exec(select(Item).where(col(Item.id).in_(chunk)))}
+    return found
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A recommendation to explain, and the orders that were made for it since."""
+
+    recommendation: Recommendation
+    item: Item
+    public_id: str | None
+    covered_by: list[dict[str, Any]]
+    as_of: datetime
+    warnings: list[str]
+
+
+def explain(
+    session: Session, rec_id: str | None, sku: str | None, *, clock: Clock, company: Company
+) -> Explained:
+    """Find the recommendation behind a question: by its number, or the item's last one.
+
+    For an item the purchase that today's run advised is explained even when it has been drafted
+    since; without a stored one, advice is computed as if unsent orders were not there.
+
+    Raises:
+        InvalidInput: Neither or both are given, or the number is malformed.
+        NotFound: There is no such recommendation or item.
+    """
+    if (rec_id is None) == (sku is None):
+        raise InvalidInput("give either rec_id or sku", next_step="Name one item, or R-<number>.")
+    if rec_id is not None:
+        stored = _stored(session, rec_id)
+        item = _items_by_id(session, [stored.item_id])[stored.item_id]
+        return _explained(session, stored, item, clock=clock, company=company)
+    item = resolve_item(session, sku or "")
+    place = resolve_location(session, None)
+    run = latest_run(session)
+    if run is not None and day_in_company(run.as_of_at, company) == today_of(clock, company):
+        rows = latest_recommendations(session, run, location_id=place.id, item_ids=[item.id])
+        bought = [row for row in rows if row.action == Action.BUY]
+        if bought and _is_still_open(session, bought[0], today_of(clock, company)):
+            return _explained(session, bought[0], item, clock=clock, company=company)
+    advice = advise_pair(
+        session, item.id, place.id, clock=clock, company=company, without_unsent=True
+    )
+    fresh = Recommendation(**_row(advice, None, None))
+    return _explained(session, fresh, item, clock=clock, company=company)
+
+
+def _is_still_open(session: Session, row: Recommendation, today: date) -> bool:
+    """The position is as it was then, apart from orders made since."""
+    now = positions_by_pair(session, row.location_id, item_ids=[row.item_id], as_of=today)
+    position = now.get((row.item_id, row.location_id))
+    if position is None:
+        return False
+    before = set(row.inputs.get("orders", [])) | set(row.inputs.get("drafts", []))
+    kept = replace(
+        position,
+        receipts=tuple(r for r in position.receipts if r.number in before),
+        drafts=tuple(r for r in position.drafts if r.number in before),
+    )
+    return position_key(kept) == row.inputs.get("position_key")
+
+
+def _stored(session: Session, rec_id: str) -> Recommendation:
+    digits = rec_id.strip().upper().removeprefix("R-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        raise InvalidInput(f"a recommendation is named R-<number>, got {rec_id!r}")
+    found = session.get(Recommendation, int(digits))
+    if found is None:
+        raise NotFound(
+            f"there is no recommendation {rec_id!r}", next_step="Ask what needs ordering."
+        )
+    return found
+
+
+def _explained(
+    session: Session, row: Recommendation, item: Item, *, clock: Clock, company: Company
+) -> Explained:
+    today = today_of(clock, company)
+    now = positions_by_pair(session, row.location_id, item_ids=[item.id], as_of=today)
+    position = now.get((row.item_id, row.location_id), StockPosition(row.item_id, row.location_id))
+    counted = set(row.inputs["orders"]) | set(row.inputs["drafts"])
+    since = [r for r in (*position.receipts, *position.drafts) if r.number not in counted]
+    covered = [{"po": r.number, "quantity": r.units, "state": r.state} for r in since]
+    names = ", ".join(f"{r.number} ({r.units:,}, {r.state})" for r in since)
+    run = None if row.run_id is None else session.get(PlanningRun, row.run_id)
+    return Explained(
+        recommendation=row,
+        item=item,
+        public_id=None if row.id is None else f"R-{row.id}",
+        covered_by=covered,
+        as_of=clock.now() if run is None else run.as_of_at,
+        warnings=[f"not counted here: {names}"] if since else [],
+    )
+
+
+def stock_as_of(session: Session, item_id: int, location_id: int) -> datetime | None:
+    """Return when the stock of an item at a location was last written."""
+    statement = select(StockLevel.updated_at).where(
+        StockLevel.item_id == item_id, StockLevel.location_id == location_id
+    )
+    return session.exec(statement).first()

@@ -181,7 +181,9 @@ def abc_classes(
         InvalidInput: A value is negative, or the shares are not 0 < first < second <= 1.
     """
     if not 0 < first_share < second_share <= 1:
-        raise InvalidInput(f"ABC shares must rise within (0, 1], got {first_share!r}, {second_share!r}")
+        raise InvalidInput(
+            f"ABC shares must rise within (0, 1], got {first_share!r}, {second_share!r}"
+        )
     if len(annual_values) and float(annual_values.min()) < 0:
         raise InvalidInput(f"annual value must be >= 0, got {float(annual_values.min())!r}")
     total = float(annual_values.sum())

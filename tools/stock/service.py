@@ -174,7 +174,10 @@ def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date
         .where(is_open, balance > 0)
         .where(
             *_scope(
-                col(PurchaseOrderLine.item_id), col(PurchaseOrder.location_id), location_id, item_ids
+                col(PurchaseOrderLine.item_id),
+                col(PurchaseOrder.location_id),
+                location_id,
+                item_ids,
             )
         )
         .order_by(col(PurchaseOrder.number))

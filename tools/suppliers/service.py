@@ -76,9 +76,7 @@ def reliability(session: Session, supplier_ids: Iterable[int]) -> dict[int, Supp
     """Return OTIF and notes of suppliers."""
     wanted = list(supplier_ids)
     history = DeliveryHistory(session, wanted)
-    notes = session.execute(
-        select(Supplier.id, Supplier.notes).where(col(Supplier.id).in_(wanted))
-    )
+    notes = session.execute(select(Supplier.id, Supplier.notes).where(col(Supplier.id).in_(wanted)))
     return {
         supplier_id: SupplierRecord(on_time_in_full(history.of_supplier(supplier_id)), note)
         for supplier_id, note in notes
@@ -145,9 +143,7 @@ def _deliveries(
     return [(row[0], row[1], Delivery(*row[2:])) for row in session.execute(statement)]
 
 
-def _price_breaks(
-    session: Session, item_ids: list[int] | None
-) -> dict[int, list[tuple[int, int]]]:
+def _price_breaks(session: Session, item_ids: list[int] | None) -> dict[int, list[tuple[int, int]]]:
     statement = select(PriceBreak).order_by(col(PriceBreak.min_units))
     if item_ids is not None:
         statement = statement.join(
@@ -159,9 +155,7 @@ def _price_breaks(
     return found
 
 
-def _offer(
-    terms: SupplierItem, supplier: Supplier, breaks: tuple[tuple[int, int], ...]
-) -> Offer:
+def _offer(terms: SupplierItem, supplier: Supplier, breaks: tuple[tuple[int, int], ...]) -> Offer:
     return Offer(
         supplier_id=supplier.id,
         item_id=terms.item_id,
@@ -184,4 +178,3 @@ def _offer(
         is_active=supplier.is_active,
         breaks=breaks,
     )
-

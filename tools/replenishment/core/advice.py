@@ -9,15 +9,7 @@ from typing import Any
 import numpy as np
 
 from db.types import Action
-from tools.replenishment.core.cases import (
-    MILLION,
-    NO_CHANGE,
-    Case,
-    Change,
-    position_key,
-    receipts_table,
-    tables,
-)
+from tools.cases.core import Case
 from tools.replenishment.core.explanation import cover_of, waterfall
 from tools.replenishment.core.plan import (
     Evaluated,
@@ -29,6 +21,14 @@ from tools.replenishment.core.plan import (
     take_evaluated,
 )
 from tools.replenishment.core.service_levels import NEGATIVE_BINOMIAL, POISSON
+from tools.replenishment.core.tables import (
+    MILLION,
+    NO_CHANGE,
+    Change,
+    position_key,
+    receipts_table,
+    tables,
+)
 from tools.stock.core import day_of, due_offset_days
 from tools.suppliers.core import LeadTime, Offer, arrival_on
 
@@ -166,7 +166,9 @@ def _action(row: _Row, quantity: int, stockout: float | None) -> Action:
         return Action.NONE
     fallback = math.ceil(row.evaluated.window_days[row.index])
     receipts = row.case.position.receipts
-    later = [r for r in receipts if due_offset_days(r, row.today, fallback_days=fallback) > stockout]
+    later = [
+        r for r in receipts if due_offset_days(r, row.today, fallback_days=fallback) > stockout
+    ]
     return Action.EXPEDITE if later else Action.NONE
 
 
@@ -313,8 +315,7 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         "limited_by_supplier_or_shelf_life": bool(row.plan.is_limited[i]),
         "minimum_order": quantity > 0 and offer is not None and offer.moq_units > row.plan.need[i],
         "raised_to_price_break": quantity > row.plan.rounded[i],
-        "below_minimum_order_value": offer is not None
-        and 0 < amount < offer.min_order_value_minor,
+        "below_minimum_order_value": offer is not None and 0 < amount < offer.min_order_value_minor,
         "quoted_lead_time": row.chosen is not None and row.chosen[1].source == "quoted",
         "slow_mover": case.has_demand and str(row.evaluated.numbers.distribution[i]) in slow,
         "no_safety_stock_needed": bool(row.evaluated.numbers.is_floored[i]),

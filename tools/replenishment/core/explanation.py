@@ -58,7 +58,9 @@ def _rounding_label(inputs: Mapping[str, Any]) -> str:
         return "limit of the supplier or of shelf life"
     is_minimum = inputs["moq"] > inputs["need"]
     multiple = f"multiples of {inputs['order_multiple']:,}"
-    return f"minimum order {inputs['moq']:,}, {multiple}" if is_minimum else f"rounding to {multiple}"
+    return (
+        f"minimum order {inputs['moq']:,}, {multiple}" if is_minimum else f"rounding to {multiple}"
+    )
 
 
 def alternative(inputs: Mapping[str, Any], asked: int) -> Term:

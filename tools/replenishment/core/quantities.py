@@ -34,9 +34,7 @@ def order_quantities(need: Ints, moq: Ints, multiple: Ints, limit: Ints) -> Ints
     return result
 
 
-def order_quantity(
-    need: int, *, moq: int = 0, multiple: int = 1, limit: int | None = None
-) -> int:
+def order_quantity(need: int, *, moq: int = 0, multiple: int = 1, limit: int | None = None) -> int:
     """Order quantity for one need; see ``order_quantities``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Cases to plan, one per item and location, and the tables that the planning pass works on."""
+"""Cases laid out as the arrays that the planning pass works on."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from db.types import DemandClass, SafetyStockMethod, ServiceMeasure
+from db.types import SafetyStockMethod, ServiceMeasure
+from tools.cases.core import Case
 from tools.forecasting.core.totals import total_quantile, total_sd
 from tools.replenishment.core.plan import Rules, Terms, window_days
 from tools.replenishment.core.quantities import NO_LIMIT
@@ -18,59 +19,6 @@ from tools.suppliers.core import LeadTime, Offer, break_table
 Floats = npt.NDArray[np.float64]
 HORIZON_DAYS = 180  # how far stock is projected
 MILLION = 1_000_000
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What people decided about replenishing an item."""
-
-    service_rate: float = 0.95
-    measure: ServiceMeasure = ServiceMeasure.CYCLE
-    method: SafetyStockMethod = SafetyStockMethod.COMBINED
-    review_days: float = 1
-    cover_days: float = 14
-    label: str = "default policy"
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """A stored forecast: units a day from the day after ``as_of_on``, and the totals' spread."""
-
-    forecast_id: int
-    run_id: int
-    model: str
-    demand_class: DemandClass
-    as_of_on: date
-    mean: Sequence[float]
-    total_sd: dict[str, list[float]]
-    total_quantiles: dict[str, list[float]]
-    adi: float | None = None
-
-
-@dataclass(frozen=True)
-class Case:
-    """Everything that is known about one item at one location."""
-
-    item_id: int
-    location_id: int
-    sku: str
-    name: str
-    uom: str
-    location: str
-    currency: str
-    unit_value_minor: int  # selling price, else cost
-    unit_cost_minor: int
-    position: StockPosition
-    settings: Settings
-    outlook: Outlook | None
-    offers: tuple[tuple[Offer, LeadTime], ...] = ()
-    shelf_life_days: int | None = None
-    is_buyable: bool = True
-
-    @property
-    def has_demand(self) -> bool:
-        """A forecast with a mean above zero is stored."""
-        return self.outlook is not None and any(value > 0 for value in self.outlook.mean)
 
 
 @dataclass(frozen=True)
@@ -227,4 +175,3 @@ def _spreads(
             middle = window_totals(np.array([outlook.mean]), np.array([window]))[0]
             buffer[row] = quantile - middle
     return sd, buffer
-

@@ -1,0 +1,183 @@
+"""Reads everything about some items, or all, in a fixed number of queries."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, func
+from sqlmodel import Session, col, select
+
+from db.models.catalog import Item, Location
+from db.models.planning import Forecast, ForecastRun, Policy
+from db.types import ItemStatus
+from tools.cases.core import Case, Outlook, Settings
+from tools.clock import Clock
+from tools.company import Company
+from tools.stock.core import StockPosition
+from tools.stock.service import Pair, positions_by_pair
+from tools.suppliers.core import LeadTime, Offer
+from tools.suppliers.service import DeliveryHistory, offer_lead_time, offers_by_item
+
+_BOUGHT = (ItemStatus.NEW, ItemStatus.ACTIVE)
+
+
+def today_of(clock: Clock, company: Company) -> date:
+    """Return the current day in the company's time zone."""
+    return day_in_company(clock.now(), company)
+
+
+def day_in_company(at: datetime, company: Company) -> date:
+    """Return the day of an instant in the company's time zone."""
+    return at.astimezone(ZoneInfo(company.timezone)).date()
+
+
+def cases(
+    session: Session, today: date, item_ids: list[int] | None, location_id: int | None
+) -> list[Case]:
+    """Read everything about some items (all by default) in a fixed number of queries."""
+    items = _items(session, item_ids)
+    locations = {place.id: place for place in session.exec(select(Location))}
+    found = positions_by_pair(session, location_id, item_ids=item_ids, as_of=today)
+    policies = policies_by_pair(session, item_ids, location_id)
+    outlooks = _outlooks(session, item_ids, location_id)
+    offers = offers_by_item(session, item_ids)
+    suppliers = None if item_ids is None else {o.supplier_id for s in offers.values() for o in s}
+    history = DeliveryHistory(session, suppliers)
+    pairs = found.keys() | policies.keys() | outlooks.keys()
+    if item_ids is not None and location_id is not None:
+        pairs |= {(item_id, location_id) for item_id in item_ids}
+    return [
+        _case(
+            items[pair[0]],
+            locations[pair[1]],
+            found.get(pair, StockPosition(*pair)),
+            policies.get(pair),
+            outlooks.get(pair),
+            [(offer, offer_lead_time(history, offer)) for offer in offers.get(pair[0], [])],
+        )
+        for pair in sorted(pairs)
+        if pair[0] in items
+    ]
+
+
+def _case(
+    item: Item,
+    location: Location,
+    position: StockPosition,
+    policy: Policy | None,
+    outlook: Outlook | None,
+    offers: Sequence[tuple[Offer, LeadTime]],
+) -> Case:
+    return Case(
+        item_id=item.id,
+        location_id=location.id,
+        sku=item.sku,
+        name=item.name,
+        uom=item.uom,
+        location=location.code,
+        currency=item.currency,
+        unit_value_minor=item.unit_price_minor or item.unit_cost_minor,
+        unit_cost_minor=item.unit_cost_minor,
+        position=position,
+        settings=_settings(policy),
+        outlook=outlook,
+        offers=tuple(offers),
+        shelf_life_days=item.shelf_life_days,
+        is_buyable=item.status in _BOUGHT,
+    )
+
+
+def policy_label(policy: Policy) -> str:
+    """Return how a policy is cited: its id and the version of what people set."""
+    return f"policy {policy.id} v{policy.version}"
+
+
+def _settings(policy: Policy | None) -> Settings:
+    if policy is None:
+        return Settings()
+    return Settings(
+        service_rate=policy.service_rate,
+        measure=policy.measure,
+        method=policy.method,
+        review_days=policy.review_period_days,
+        cover_days=policy.cover_days,
+        label=policy_label(policy),
+    )
+
+
+def _items(session: Session, item_ids: list[int] | None) -> dict[int, Item]:
+    statement = select(Item)
+    if item_ids is None:
+        statement = statement.where(Item.status != ItemStatus.DISCONTINUED)
+    else:
+        statement = statement.where(col(Item.id).in_(item_ids))
+    return {item.id: item for item in session.exec(statement)}
+
+
+def policies_by_pair(
+    session: Session, item_ids: Sequence[int] | None, location_id: int | None
+) -> dict[Pair, Policy]:
+    statement = select(Policy)
+    if item_ids is not None:
+        statement = statement.where(col(Policy.item_id).in_(item_ids))
+    if location_id is not None:
+        statement = statement.where(Policy.location_id == location_id)
+    return {(p.item_id, p.location_id): p for p in session.exec(statement)}
+
+
+def newest_runs() -> Select[Any]:
+    """Per item and location the last finished run that forecast it."""
+    statement: Select[Any] = (
+        select(Forecast.item_id, Forecast.location_id, func.max(Forecast.run_id).label("run_id"))
+        .join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
+        .where(col(ForecastRun.finished_at).is_not(None))
+        .group_by(col(Forecast.item_id), col(Forecast.location_id))
+    )
+    return statement
+
+
+def _outlooks(
+    session: Session, item_ids: list[int] | None, location_id: int | None
+) -> dict[Pair, Outlook]:
+    newest = newest_runs().subquery()
+    statement: Any = (
+        select(Forecast, ForecastRun.as_of_on)
+        .join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
+        .join(
+            newest,
+            (newest.c.item_id == Forecast.item_id)
+            & (newest.c.location_id == Forecast.location_id)
+            & (newest.c.run_id == Forecast.run_id),
+        )
+    )
+    if item_ids is not None:
+        statement = statement.where(col(Forecast.item_id).in_(item_ids))
+    if location_id is not None:
+        statement = statement.where(Forecast.location_id == location_id)
+    return {
+        (row.item_id, row.location_id): _outlook(row, as_of_on)
+        for row, as_of_on in session.exec(statement)
+    }
+
+
+def _outlook(row: Forecast, as_of_on: date) -> Outlook:
+    return Outlook(
+        forecast_id=row.id,
+        run_id=row.run_id,
+        model=row.model,
+        demand_class=row.demand_class,
+        as_of_on=as_of_on,
+        mean=row.mean,
+        total_sd=row.total_sd,
+        total_quantiles=row.total_quantiles,
+        adi=row.adi,
+    )
+
+
+def newest_forecast_runs(session: Session, item_ids: Sequence[int] | None) -> dict[Pair, int]:
+    newest = newest_runs().subquery()
+    statement = select(newest.c.item_id, newest.c.location_id, newest.c.run_id)
+    if item_ids is not None:
+        statement = statement.where(newest.c.item_id.in_(item_ids))
+    return {(row[0], row[1]): row[2] for row in session.execute(statement)}

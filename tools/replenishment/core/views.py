@@ -1,0 +1,221 @@
+"""What the tools answer: JSON-ready dictionaries from advice, without arithmetic of their own."""
+
+from datetime import date
+from typing import Any
+
+from tools.replenishment.core.advice import Advice
+from tools.replenishment.core.explanation import alternative
+from tools.suppliers.core import money
+
+Json = dict[str, Any]
+
+
+def heading(advice: Advice) -> Json:
+    """Name the item and the place."""
+    case = advice.case
+    return {"sku": case.sku, "name": case.name, "uom": case.uom, "location": case.location}
+
+
+def position_view(advice: Advice) -> Json:
+    """The stock position with its projection."""
+    inputs, position = advice.inputs, advice.case.position
+    knows_policy = is_planned(advice)
+    return heading(advice) | {
+        "on_hand": position.on_hand_units,
+        "quarantined": position.quarantined_units,
+        "expiring": position.expiring_units,
+        "allocated": position.allocated_units,
+        "backordered": position.backordered_units,
+        "available": position.available_units,
+        "on_order": position.on_order_units,
+        "in_transit": position.in_transit_units,
+        "inbound_transfers": position.inbound_transfer_units,
+        "drafted": position.drafted_units,
+        "inventory_position": position.inventory_position_units,
+        "open_receipts": [
+            {
+                "po": receipt.number,
+                "state": receipt.state,
+                "quantity": receipt.units,
+                "promise": day(receipt.promise_on),
+                "eta": day(receipt.eta_on),
+                "confirmed": receipt.is_confirmed,
+            }
+            for receipt in position.receipts
+        ],
+        "daily_demand": inputs["demand_per_day"] if advice.case.outlook else None,
+        "days_of_cover": advice.days_of_cover,
+        "projected_stockout_date": day(advice.stockout_on),
+        "stockout_in_days": inputs["stockout_in_days"],
+        "next_order_in_days": inputs["next_order_in_days"] if knows_policy else None,
+        "reorder_point": inputs["reorder_point"] if knows_policy else None,
+        "safety_stock": inputs["safety_stock"] if knows_policy else None,
+    }
+
+
+def position_warnings(advice: Advice) -> list[str]:
+    """What a planner should know about the position."""
+    found = [
+        f"{receipt.number} is expected {(receipt.eta_on - receipt.promise_on).days} days after "
+        f"its promise; without it stock lasts {advice.days_of_cover} days"
+        for receipt in advice.case.position.receipts
+        if receipt.eta_on and receipt.promise_on and receipt.eta_on > receipt.promise_on
+    ]
+    if advice.case.position.on_hand_units < 0:
+        found.append("stock on hand is negative: a movement is missing")
+    return found + missing_notes(advice)
+
+
+def missing_notes(advice: Advice) -> list[str]:
+    """Say which basis of a plan is missing."""
+    notes = {
+        "no_forecast": "there is no forecast for this item yet",
+        "old_forecast": "the forecast is more than a week old",
+        "no_supplier": "nobody sells this item",
+        "quoted_lead_time": "the lead time is quoted, not measured",
+    }
+    return [text for flag, text in notes.items() if flag in advice.flags]
+
+
+def is_planned(advice: Advice) -> bool:
+    """There is a forecast and a supplier, so policy numbers mean something."""
+    return advice.case.outlook is not None and advice.offer is not None
+
+
+def policy_view(advice: Advice) -> Json:
+    """Reorder point, safety stock and what they rest on."""
+    i = advice.inputs
+    return heading(advice) | {
+        "reorder_point": i["reorder_point"],
+        "safety_stock": i["safety_stock"],
+        "order_up_to": i["order_up_to"],
+        "sigma_ltd": i["sigma_ltd"],
+        "service_level": i["service_level"],
+        "measure": i["measure"],
+        "method": i["method"],
+        "distribution": i["distribution"],
+        "lead_time": {
+            "mean": i["lead_time_days"],
+            "sd": i["lead_time_sd"],
+            "n": i["lead_time_n"],
+            "source": i["lead_time_source"],
+        },
+        "supplier": i["supplier"],
+        "demand_mean": i["demand_per_day"],
+        "demand_sd": i["demand_sd"],
+        "review_days": i["review_days"],
+        "cover_days": i["cover_days"],
+        "inventory_position": i["inventory_position"],
+        "terms": [
+            {
+                "label": f"demand over {i['window_days']:g} days",
+                "value": i["lead_time_demand"],
+            },
+            {"label": "safety stock", "value": i["safety_stock"]},
+            {"label": "reorder point", "value": i["reorder_point"]},
+        ],
+        "assumptions": _assumptions(i),
+    }
+
+
+def _assumptions(i: Json) -> list[str]:
+    meaning = {
+        "cycle": "no stock-out in an order cycle with this probability",
+        "fill_rate": "this share of demand served from stock",
+    }
+    shapes = {
+        "normal": "normal forecast errors",
+        "poisson": "slow demand: Poisson distribution",
+        "negative_binomial": "slow or intermittent demand: negative binomial distribution",
+        "empirical": "past errors of the lead-time total",
+    }
+    return [
+        f"service level {i['service_level']:g} means {meaning[i['measure']]}",
+        shapes[i["distribution"]],
+        f"lead time from {i['lead_time_source']} data, n={i['lead_time_n']}",
+        "continuous review" if i["review_days"] == 0 else f"review every {i['review_days']:g} days",
+    ]
+
+
+def line_view(recommendation: Any, item: Any, rec_id: str | None) -> Json:
+    """One line of the order list, from a stored or fresh recommendation."""
+    i = recommendation.inputs
+    return {
+        "rec_id": rec_id,
+        "action": recommendation.action.value,
+        "sku": item.sku,
+        "name": item.name,
+        "quantity": recommendation.order_units,
+        "uom": item.uom,
+        "supplier": i["supplier"],
+        "supplier_code": i["supplier_code"],
+        "unit_price": money(recommendation.unit_price_minor),
+        "amount": money(recommendation.amount_minor),
+        "currency": recommendation.currency,
+        "need_by": day(recommendation.need_by_on),
+        "latest_order_date": day(recommendation.latest_order_on),
+        "days_of_cover": recommendation.days_of_cover,
+        "cover_after_order": i["cover_after_order"],
+        "inventory_position": recommendation.inventory_position_units,
+        "reorder_point": recommendation.reorder_point_units,
+        "stockout_in_days": i["stockout_in_days"],
+        "arrival_in_days": i["arrival_in_days"],
+        "severity": recommendation.severity,
+        "value_at_risk": money(recommendation.value_at_risk_minor),
+        "flags": list(recommendation.flags),
+    }
+
+
+_INPUTS = (
+    "demand_per_day", "lead_time_days", "cover_days", "lead_time_demand", "safety_stock",
+    "reorder_point", "order_up_to", "on_hand", "allocated", "on_order", "inventory_position",
+    "need", "moq", "order_multiple", "pack_uom", "pack_units", "cover_after_order", "orders",
+    "service_level", "stockout_in_days", "arrival_in_days", "next_order_in_days",
+)  # fmt: skip
+
+
+def explanation_view(
+    recommendation: Any, item: Any, rec_id: str | None, *, asked: int | None
+) -> Json:
+    """Why a quantity: terms that sum to it, inputs, and what another quantity would mean."""
+    i = recommendation.inputs
+    shown = {name: i[name] for name in _INPUTS} | {
+        "unit_price": money(recommendation.unit_price_minor),
+        "amount": money(recommendation.amount_minor),
+        "currency": recommendation.currency,
+        "price_breaks": [
+            {"quantity": least, "unit_price": money(price)} for least, price in i["price_steps"]
+        ],
+    }
+    return {
+        "rec_id": rec_id,
+        "action": recommendation.action.value,
+        "sku": item.sku,
+        "name": item.name,
+        "quantity": recommendation.order_units,
+        "uom": item.uom,
+        "supplier": i["supplier"],
+        "waterfall": list(recommendation.waterfall),
+        "total": sum(term["value"] for term in recommendation.waterfall),
+        "inputs": shown,
+        "alternatives": [] if asked is None else [alternative_view(i, asked)],
+        "flags": list(recommendation.flags),
+        "policy_version": i["policy_version"],
+    }
+
+
+def alternative_view(inputs: Json, asked: int) -> Json:
+    """Another quantity, in money strings."""
+    other = alternative(inputs, asked)
+    price, amount = other.pop("unit_price_minor"), other.pop("amount_minor")
+    return other | {
+        "pack_uom": inputs["pack_uom"],
+        "unit_price": money(price),
+        "amount": money(amount),
+        "currency": inputs["currency"],
+    }
+
+
+def day(on: date | None) -> str | None:
+    """ISO date."""
+    return None if on is None else on.isoformat()

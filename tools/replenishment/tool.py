@@ -1,0 +1,135 @@
+"""Tools of stock and replenishment. Docstrings are prompt text."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from sqlmodel import Session
+
+from db.types import SafetyStockMethod, ServiceMeasure
+from tools.catalog.service import resolve_item, resolve_location, resolve_supplier
+from tools.replenishment.core import views
+from tools.replenishment.service import (
+    advise_pair,
+    explain,
+    known_policy,
+    order_list,
+    stock_as_of,
+)
+from tools.wrapping import Result, Tool, ToolContext, tool
+
+Count = Annotated[int, Field(ge=1, le=50)]
+Units = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+@tool(effect="read")
+def get_stock_position(
+    session: Session, context: ToolContext, *, sku: str, location: str | None = None
+) -> Result:
+    """Stock on hand, open orders, cover and projected stock-out of an item.
+
+    Args:
+        sku: SKU or name, e.g. WIDGET-A
+        location: code, e.g. MAIN
+    """
+    item, place = resolve_item(session, sku), resolve_location(session, location)
+    clock, company = context.clock, context.company
+    advice = advise_pair(session, item.id, place.id, clock=clock, company=company)
+    refs = [receipt.number for receipt in advice.case.position.receipts]
+    return Result(
+        views.position_view(advice),
+        as_of=stock_as_of(session, item.id, place.id),
+        warnings=views.position_warnings(advice),
+        refs=refs,
+    )
+
+
+@tool(effect="read")
+def compute_reorder_point(
+    session: Session,
+    context: ToolContext,
+    *,
+    sku: str,
+    location: str | None = None,
+    service_level: float | None = None,
+    measure: Literal["cycle", "fill_rate"] | None = None,
+    review_days: Annotated[int, Field(ge=0, le=90)] | None = None,
+    method: Literal["combined", "additive", "demand_only", "empirical"] | None = None,
+) -> Result:
+    """Reorder point, safety stock and order-up-to level of an item.
+
+    Args:
+        sku: SKU or name
+        location: code
+        service_level: fraction, e.g. 0.98
+        measure: cycle or fill_rate
+        review_days: 0 is continuous
+        method: combined unless asked otherwise
+    """
+    item, place = resolve_item(session, sku), resolve_location(session, location)
+    advice = known_policy(
+        session, item, place, clock=context.clock, company=context.company,
+        service_rate=service_level, review_days=review_days,
+        measure=None if measure is None else ServiceMeasure(measure),
+        method=None if method is None else SafetyStockMethod(method),
+    )  # fmt: skip
+    warnings = views.missing_notes(advice)
+    return Result(views.policy_view(advice), as_of=context.clock.now(), warnings=warnings)
+
+
+@tool(effect="read")
+def recommend_orders(
+    session: Session,
+    context: ToolContext,
+    *,
+    sku: str | None = None,
+    supplier: str | None = None,
+    limit: Count = 10,
+) -> Result:
+    """What to order now, netted and rounded, largest value at risk first.
+
+    Args:
+        sku: one item only
+        supplier: one supplier only, e.g. Acme
+        limit: lines shown
+    """
+    item = None if sku is None else resolve_item(session, sku)
+    seller = None if supplier is None else resolve_supplier(session, supplier)
+    listed = order_list(
+        session, clock=context.clock, company=context.company, item=item, supplier=seller
+    )
+    return Result(
+        listed.data(limit), as_of=listed.as_of, warnings=listed.warnings, refs=listed.refs(limit)
+    )
+
+
+@tool(effect="read")
+def explain_recommendation(
+    session: Session,
+    context: ToolContext,
+    *,
+    rec_id: str | None = None,
+    sku: str | None = None,
+    alternative_quantity: Units | None = None,
+) -> Result:
+    """Why that order quantity, term by term, and what another quantity would mean.
+
+    Args:
+        rec_id: e.g. R-12
+        sku: instead of rec_id
+        alternative_quantity: e.g. 1500
+    """
+    found = explain(session, rec_id, sku, clock=context.clock, company=context.company)
+    data = views.explanation_view(
+        found.recommendation, found.item, found.public_id, asked=alternative_quantity
+    )
+    data["covered_by"] = found.covered_by
+    refs = [found.public_id] if found.public_id else []
+    return Result(data, as_of=found.as_of, warnings=found.warnings, refs=refs)
+
+
+TOOLS: tuple[Tool, ...] = (
+    get_stock_position,
+    compute_reorder_point,
+    recommend_orders,
+    explain_recommendation,
+)
