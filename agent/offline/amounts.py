@@ -1,0 +1,58 @@
+"""Which number belongs to which item, and what a bare number means."""
+
+import re
+
+from agent.offline.reading import Mention, Quantity, Reading
+
+_INSTEAD = re.compile(r"\b(?:and not|not|instead of|rather than|over|versus|vs\.?|or)\s*$")
+
+
+def quantities(reading: Reading) -> list[Quantity]:
+    """Numbers that may be quantities: prices such as 7.35 without a unit are not."""
+    return [q for q in reading.quantities if q.unit is not None or _is_count(reading, q)]
+
+
+def _is_count(reading: Reading, quantity: Quantity) -> bool:
+    written = reading.text[quantity.start : quantity.end]
+    return not re.search(r"\d\.\d\d\b", written) and quantity.value > 0
+
+
+def paired(reading: Reading, items: list[Mention]) -> list[tuple[Mention, Quantity | None]]:
+    """Each item with its quantity: the number before it, else the one after it.
+
+    Example: "order 100 A and 20 B" and "A 100, B 20" both give A 100 and B 20.
+    """
+    left = quantities(reading)
+    pairs: list[tuple[Mention, Quantity | None]] = []
+    at = 0
+    for index, item in enumerate(items):
+        end = items[index + 1].start if index + 1 < len(items) else len(reading.text)
+        before = [q for q in left if at <= q.start < item.start]
+        after = [q for q in left if item.end <= q.start < end]
+        chosen = before[-1] if before else (after[0] if after else None)
+        if chosen is not None:
+            left.remove(chosen)
+        at = max(item.end, chosen.end if chosen else 0)
+        pairs.append((item, chosen))
+    return pairs
+
+
+def number_argument(value: float) -> int | float:
+    """A whole number as an integer.
+
+    Example:
+        >>> number_argument(10.0), number_argument(2.5)
+        (10, 2.5)
+    """
+    return int(value) if float(value).is_integer() else value
+
+
+def alternative(reading: Reading, recommended: int | None) -> int | None:
+    """The other quantity of "why 1,920 and not 1,500?"."""
+    found = quantities(reading)
+    for quantity in found:
+        if _INSTEAD.search(reading.text[: quantity.start].lower()):
+            return int(quantity.value)
+    others = [q for q in found if recommended is not None and int(q.value) != recommended]
+    is_asked = re.search(r"\b(?:would|is|isn't|be|do|what about)\b", reading.text.lower())
+    return int(others[0].value) if len(others) == 1 and is_asked else None

@@ -1,0 +1,136 @@
+"""Write figures the way planners read them. Nothing here calculates; it only rounds for display."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+_PLURALS = {"box": "boxes", "each": "", "ea": "", "unit": "units", "kg": "kg"}
+_ROLES = {"approver": "an approver", "manager": "a manager", "admin": "an administrator"}
+
+
+def number(value: Any, digits: int = 1) -> str:
+    """A number with thousands separators, rounded half up, without trailing zeros.
+
+    Example:
+        >>> number(1920), number(5.40), number(1243.461, 0)
+        ('1,920', '5.4', '1,243')
+    """
+    amount = _decimal(value)
+    if amount is None:
+        return ""
+    step = Decimal(1).scaleb(-digits)
+    text = f"{amount.quantize(step, rounding=ROUND_HALF_UP):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def units(value: Any, uom: Any = None) -> str:
+    """A quantity with its unit; counted pieces have none.
+
+    Example:
+        >>> units(120, "box"), units(1920, "each"), units(1, "case")
+        ('120 boxes', '1,920', '1 case')
+    """
+    text = number(value)
+    unit = str(uom or "each")
+    if unit in ("each", "ea"):
+        return text
+    plural = _PLURALS.get(unit, unit if unit.endswith("s") else f"{unit}s")
+    return f"{text} {unit if text == '1' else plural}".strip()
+
+
+def money(value: Any, currency: Any = None) -> str:
+    """An amount with two decimals and its currency.
+
+    Example:
+        >>> money("14976.00", "USD"), money(None)
+        ('14,976.00 USD', '')
+    """
+    amount = _decimal(value)
+    return "" if amount is None else f"{amount:,.2f} {currency or ''}".strip()
+
+
+def price(value: Any) -> str:
+    """A unit price with at least two decimals and no needless ones.
+
+    Example:
+        >>> price("7.80"), price("8.0487")
+        ('7.80', '8.0487')
+    """
+    amount = _decimal(value)
+    if amount is None:
+        return ""
+    exponent = amount.as_tuple().exponent
+    return f"{amount:,.2f}" if int(exponent) > -2 else f"{amount:,f}"
+
+
+def percent(rate: Any, digits: int = 1) -> str:
+    """A fraction as a percentage.
+
+    Example:
+        >>> percent(0.95), percent("0.975")
+        ('95 %', '97.5 %')
+    """
+    amount = _decimal(rate)
+    return "" if amount is None else f"{number(amount * 100, digits)} %"
+
+
+def signed(value: Any) -> str:
+    """A change with its sign.
+
+    Example:
+        >>> signed(40), signed(-15), signed(0)
+        ('+40', '-15', '0')
+    """
+    text = number(value)
+    return f"+{text}" if text and (_decimal(value) or 0) > 0 else text
+
+
+def day(value: Any) -> str:
+    """A date as "6 Mar"; anything else as it is.
+
+    Example:
+        >>> day("2026-03-06"), day(None)
+        ('6 Mar', '')
+    """
+    try:
+        found = date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return str(value or "")
+    return f"{found.day} {found:%b}"
+
+
+def moment(value: Any) -> str:
+    """A time as "2 Mar 09:00".
+
+    Example:
+        >>> moment("2026-03-02T09:00:00+00:00")
+        '2 Mar 09:00'
+    """
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return day(value)
+    return f"{found.day} {found:%b %H:%M}"
+
+
+def role_name(role: Any) -> str:
+    """A role with its article."""
+    return _ROLES.get(str(role or ""), "the right approver" if not role else f"the {role}")
+
+
+def joined(parts: Sequence[str], last: str = "and") -> str:
+    """Words in a row: "a, b and c"."""
+    kept = [part for part in parts if part]
+    if len(kept) < 2:
+        return "".join(kept)
+    return f"{', '.join(kept[:-1])} {last} {kept[-1]}"
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if value is None or isinstance(value, bool) or value == "":
+        return None
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None

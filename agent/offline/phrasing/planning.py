@@ -1,0 +1,194 @@
+"""Tell what to order and why: recommendations, exceptions, explanations, what-ifs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent.offline.history import Call, Json, rows
+from agent.offline.phrasing.figures import day, joined, money, number, percent, price, signed, units
+
+MOST_LISTED = 10
+_TYPES = {
+    "below_rop": "below the reorder point",
+    "projected_stockout": "about to run out",
+    "late_po": "late orders",
+    "unconfirmed_po": "unconfirmed orders",
+    "excess": "with excess stock",
+}
+
+
+def recommendations(call: Call) -> str:
+    """What to order, by value at risk."""
+    lines = rows(call.data, "lines")
+    about = call.arguments.get("sku") or call.arguments.get("supplier")
+    if not lines:
+        return f"Nothing needs ordering{f' for {about}' if about else ''}."
+    currency = call.data.get("currency")
+    total = money(call.data.get("total_amount"), currency)
+    count = call.data.get("total_lines") or len(lines)
+    if len(lines) == 1:
+        return _line(lines[0])
+    listed = "\n".join(f"{at}. {_line(line)}" for at, line in enumerate(lines[:MOST_LISTED], 1))
+    shown = f", the first {MOST_LISTED} here" if len(lines) > MOST_LISTED else ""
+    head = f"{number(count)} items need action, {total} in all, by value at risk{shown}:"
+    return f'{head}\n{listed}\nSay for example "draft the first one".'
+
+
+def _line(line: Json) -> str:
+    if not line.get("quantity"):
+        position = number(line.get("inventory_position"))
+        point = number(line.get("reorder_point"), 0)
+        return f"{line.get('sku')}: no order needed, position {position} against {point}."
+    unit_price = price(line.get("unit_price"))
+    parts = [
+        f"{line.get('sku')}: position {number(line.get('inventory_position'))} against reorder "
+        f"point {number(line.get('reorder_point'), 0)}{_timing(line)}.",
+        f"Suggest {units(line.get('quantity'), line.get('uom'))} from {line.get('supplier')} at "
+        f"{unit_price}, {money(line.get('amount'), line.get('currency'))}"
+        f" ({line.get('rec_id')}){_deadline(line)}.",
+    ]
+    return " ".join(parts)
+
+
+def _timing(line: Json) -> str:
+    parts = []
+    if line.get("stockout_in_days") is not None:
+        parts.append(f"runs out around day {number(line['stockout_in_days'])}")
+    if line.get("arrival_in_days") is not None:
+        parts.append(f"a new order lands on day {number(line['arrival_in_days'])}")
+    return f"; {', '.join(parts)}" if parts else ""
+
+
+def _deadline(line: Json) -> str:
+    latest = line.get("latest_order_date")
+    return f", order by {day(latest)}" if latest else ""
+
+
+def exceptions(call: Call) -> str:
+    """The worklist, by severity and value at risk."""
+    found = rows(call.data, "exceptions")
+    if not found:
+        types = call.arguments.get("types") or []
+        what = joined([_TYPES.get(str(name), str(name)) for name in types], "or")
+        return f"Nothing {what}." if what and len(types) == 1 else "No exceptions."
+    listed = "\n".join(f"{at}. {_exception(row)}" for at, row in enumerate(found[:MOST_LISTED], 1))
+    total = number(call.data.get("total") or len(found))
+    return f"{total} to look at, by value at risk:\n{listed}"
+
+
+def counts(call: Call) -> str:
+    """One line about the exceptions, beside a list of recommendations."""
+    numbers = call.data.get("counts") or {}
+    parts = [f"{number(n)} {_TYPES.get(str(name), str(name))}" for name, n in numbers.items() if n]
+    return f"Exceptions: {joined(parts)}." if parts else ""
+
+
+def _exception(row: Json) -> str:
+    about = " ".join(str(row[name]) for name in ("po", "sku") if row.get(name))
+    risk = money(row.get("value_at_risk"), row.get("currency"))
+    tail = f", {risk} at risk" if risk else ""
+    due = f", due {day(row['due'])}" if row.get("due") else ""
+    kind = str(row.get("type", "")).replace("_", " ")
+    return f"{about}: {row.get('why') or kind} ({row.get('severity')}{due}{tail})"
+
+
+def explanation(call: Call) -> str:
+    """The waterfall of a recommendation, and what another quantity would mean."""
+    data, inputs = call.data, call.data.get("inputs") or {}
+    supplier = f" from {data['supplier']}" if data.get("supplier") else ""
+    lines = [f"Why {units(data.get('quantity'), data.get('uom'))} {data.get('sku')}{supplier}:"]
+    for term in rows(data, "waterfall"):
+        source = f" ({term['source']})" if term.get("source") else ""
+        lines.append(f"- {term.get('label')}: {signed(term.get('value'))}{source}")
+    total = data.get("total") or data.get("quantity")
+    lines.append(f"Total {units(total, data.get('uom'))}{_amount(inputs)}.")
+    lines += _derivation(inputs)
+    lines += [_alternative(row, inputs) for row in rows(data, "alternatives")]
+    return "\n".join(lines)
+
+
+def _amount(inputs: Json) -> str:
+    if inputs.get("amount") is None:
+        return ""
+    amount = money(inputs["amount"], inputs.get("currency"))
+    return f" at {price(inputs.get('unit_price'))} is {amount}"
+
+
+def _derivation(inputs: Json) -> list[str]:
+    """The way to the need in one sentence, if the inputs give all of it."""
+    names = ("lead_time_days", "lead_time_demand", "safety_stock", "reorder_point", "order_up_to",
+             "inventory_position", "need")  # fmt: skip
+    if any(inputs.get(name) is None for name in names):
+        return []
+    n = {name: number(value, 0) for name, value in inputs.items() if _is_number(value)}
+    days = number(inputs["lead_time_days"])
+    return [
+        f"Demand over {days} days {n['lead_time_demand']} + safety stock {n['safety_stock']} = "
+        f"reorder point {n['reorder_point']}; with {n.get('cover_days', 'the')} days of cover the "
+        f"order-up-to level is {n['order_up_to']}; minus position {n['inventory_position']} "
+        f"({n.get('on_hand', '?')} on hand - {n.get('allocated', '0')} allocated + "
+        f"{n.get('on_order', '0')} on order) leaves {n['need']}{_packing(inputs)}."
+    ]
+
+
+def _packing(inputs: Json) -> str:
+    multiple = inputs.get("pack_units") or inputs.get("order_multiple")
+    if not multiple or multiple == 1:
+        return ""
+    pack = inputs.get("pack_uom") or "multiple"
+    return f", which whole {pack}s of {number(multiple)} round up"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _alternative(row: Json, inputs: Json) -> str:
+    asked, quantity = number(row.get("asked")), number(row.get("quantity"))
+    text = f"{asked}" if asked == quantity else f"{asked} rounds to {quantity}"
+    packs = row.get("packs")
+    if packs:
+        text += f" ({units(packs, inputs.get('pack_uom') or 'pack')})"
+    amount = money(row.get("amount"), inputs.get("currency"))
+    text += f" at {price(row.get('unit_price'))}, {amount}" if amount else ""
+    if row.get("cover_days") is not None:
+        text += f": {number(row['cover_days'])} days above the reorder point"
+    note = f". {row['note']}" if row.get("note") else ""
+    return f"{text}{note}".rstrip(".") + "."
+
+
+def simulations(calls: Sequence[Call]) -> str:
+    """What-ifs on one item against the same baseline."""
+    base = calls[0].data.get("baseline") or {}
+    lines = [f"{calls[0].data.get('sku')} today: {_plan(base)}."]
+    for call in calls:
+        data = call.data
+        line = f"- {_changes(data.get('changes') or {})}: {_plan(data.get('scenario') or {})}"
+        shortage = (data.get("scenario") or {}).get("first_stockout_date")
+        line += f"; first stock-out {day(shortage)}" if shortage else ""
+        line += f"; order by {day(data['order_by'])}" if data.get("order_by") else ""
+        lines.append(f"{line}.")
+    lines.append("I changed nothing.")
+    return "\n".join(lines)
+
+
+def _plan(values: Json) -> str:
+    quantity = values.get("order_quantity")
+    order = f", order {number(quantity)}" if quantity is not None else ""
+    return (
+        f"reorder point {number(values.get('reorder_point'), 0)}, safety stock "
+        f"{number(values.get('safety_stock'), 0)}{order}"
+    )
+
+
+def _changes(changes: Json) -> str:
+    parts = []
+    if changes.get("demand_change_pct"):
+        period = ""
+        if changes.get("start") and changes.get("end"):
+            period = f" from {day(changes['start'])} to {day(changes['end'])}"
+        parts.append(f"demand {signed(changes['demand_change_pct'])} %{period}")
+    if changes.get("lead_time_change_days"):
+        parts.append(f"lead time {signed(changes['lead_time_change_days'])} days")
+    if changes.get("service_level"):
+        parts.append(f"service level {percent(changes['service_level'], 2)}")
+    return joined(parts) or "no change"

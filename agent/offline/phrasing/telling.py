@@ -1,0 +1,91 @@
+"""From the results of a turn to its reply.
+
+Only figures of the results are written. What can be done next is stated as a question exactly when
+a "yes" would do it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from agent.offline.history import Call
+from agent.offline.offers import offer_after
+from agent.offline.phrasing import buying, items, measures, planning
+from agent.offline.phrasing.figures import moment
+from agent.offline.phrasing.problems import problem
+
+_TELLERS: dict[str, Callable[[Call], str]] = {
+    "find_item": items.found_items,
+    "get_stock_position": items.stock,
+    "forecast_demand": items.forecast,
+    "compute_reorder_point": items.reorder_point,
+    "list_exceptions": planning.exceptions,
+    "recommend_orders": planning.recommendations,
+    "explain_recommendation": planning.explanation,
+    "simulate_scenario": lambda call: planning.simulations([call]),
+    "compare_suppliers": buying.comparison,
+    "draft_purchase_order": buying.draft,
+    "revise_purchase_order": buying.draft,
+    "request_approval": buying.approval_request,
+    "list_orders": buying.orders,
+    "cancel_order": buying.cancellation,
+    "check_shipment": buying.shipment,
+    "get_kpis": measures.kpis,
+}
+_WRITES = ("draft_purchase_order", "revise_purchase_order", "request_approval", "cancel_order")
+
+
+@dataclass(frozen=True)
+class Told:
+    """A reply; a question waits for an answer that completes the request."""
+
+    text: str
+    is_question: bool
+
+
+def tell(calls: Sequence[Call]) -> Told:
+    """Phrase all results of a turn."""
+    parts = [part for part in _parts(calls) if part]
+    warnings = [str(w) for call in calls for w in call.envelope.get("warnings") or []]
+    parts += [f"Note: {warning}" for warning in dict.fromkeys(warnings)]
+    age = _age(calls)
+    if age:
+        parts.append(age)
+    offer = offer_after(calls)
+    if offer is not None:
+        parts.append(offer.question)
+    text = "\n".join(parts)
+    return Told(text, offer is None and text.rstrip().endswith("?"))
+
+
+def _parts(calls: Sequence[Call]) -> list[str]:
+    simulated = [call for call in calls if call.name == "simulate_scenario" and call.is_ok]
+    has_advice = any(call.name == "recommend_orders" and call.is_ok for call in calls)
+    parts, tails = [], []
+    for call in calls:
+        if call in simulated:
+            same = [other for other in simulated if other.data.get("sku") == call.data.get("sku")]
+            parts += [planning.simulations(same)] if call is same[0] else []
+        elif not call.is_ok:
+            parts.append(problem(call))
+        elif call.name == "list_exceptions" and has_advice:
+            tails.append(planning.counts(call))
+        else:
+            parts.append(_TELLERS[call.name](call) if call.name in _TELLERS else _plain(call))
+    return parts + tails
+
+
+def _plain(call: Call) -> str:
+    """A tool without a template: its plain fields."""
+    facts = [f"{key.replace('_', ' ')} {value}" for key, value in call.data.items()
+             if isinstance(value, str | int | float)]  # fmt: skip
+    return f"{call.name.replace('_', ' ').capitalize()}: {', '.join(facts) or 'done'}."
+
+
+def _age(calls: Sequence[Call]) -> str:
+    """The time of the data, under answers that look something up."""
+    times = [
+        str(call.envelope["as_of"])
+        for call in calls
+        if call.is_ok and call.name not in _WRITES + ("find_item",) and call.envelope.get("as_of")
+    ]
+    return f"Data as of {moment(min(times))}." if times else ""

@@ -1,0 +1,224 @@
+"""From an intent that writes to tool calls, behind a gate: a clear imperative, or a question back.
+
+A draft is only a proposal, yet an unasked one is still wrong. So nothing is drafted, changed,
+requested or cancelled for a question, under a negation, or on a guess about item or quantity.
+"""
+
+import re
+
+from agent.offline import amounts, replies, slots
+from agent.offline.guards import is_question
+from agent.offline.history import Json, rows
+from agent.offline.offers import line_to_draft, offer_after
+from agent.offline.reading import Quantity
+from agent.offline.situation import Decision, Situation, ask, call, say, use
+
+WRITING = ("draft", "revise", "request_approval", "cancel")
+_ALL = re.compile(r"\b(?:all|everything|both|them|those|these|each)\b")
+_ORDINALS = {"first": 0, "1st": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3,
+             "4th": 3, "fifth": 4, "5th": 4}  # fmt: skip
+_NUMBERED = re.compile(
+    r"\b(?:draft|order|number|no\.?|nr|line|item|position|#)\s?#?(?P<number>[1-9])$"
+)
+_TOP = re.compile(r"\b(?:top|first)\s(?P<count>[2-9]|two|three|four|five)\b")
+_COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
+_RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top up)\b|\bby xqty\b")
+_COSTS = re.compile(r"\b(?:cost|price|how much is|pay)\b")
+_BECAUSE = re.compile(r"\b(?:because|since|reason:?|it's for|it is for|for the)\b\s*(?P<why>.*)$")
+
+
+def gated(intent: str, s: Situation) -> Decision:
+    """Plan a write if it was clearly ordered; otherwise do the nearest thing that only reads."""
+    if not s.may_write:
+        return say("answer", replies.decline(s.history))
+    if is_question(s.text):
+        return _instead_of(intent, s)
+    return {"draft": draft, "revise": revise, "request_approval": request, "cancel": cancel}[
+        intent
+    ](s)
+
+
+def _instead_of(intent: str, s: Situation) -> Decision:
+    if intent == "cancel":
+        number = s.order_number() or s.history.order_number()
+        if number:
+            return ask(f"Shall I cancel {number}?", f"cancel {number}")
+    if intent == "request_approval":
+        return say("answer", "Say 'request approval' when I shall; I have requested nothing.")
+    if _COSTS.search(s.text):
+        return slots.compare(s)
+    if intent == "revise" or (amounts.quantities(s.reading) and s.history.focus()):
+        return slots.explain(s)
+    return slots.recommend(s)
+
+
+def draft(s: Situation) -> Decision:
+    """Draft a purchase order: lines of the recommendations, or items with quantities."""
+    chosen = _chosen(s)
+    if chosen:
+        return _drafted(s, [line_to_draft(line) for line in chosen])
+    named = [m.value for m in s.reading.of_kind("recommendation")]
+    if named:
+        lines = [line for line in s.history.recommendations() if line.get("rec_id") in named]
+        if len(lines) == len(named):
+            return _drafted(s, [line_to_draft(line) for line in lines])
+        return use(*(call("explain_recommendation", rec_id=number) for number in named))
+    skus = slots.items_of(s, is_write=True)
+    if isinstance(skus, Decision):
+        return skus
+    if not s.items():
+        return _drafted_focus(s, skus[0])
+    return _drafted_items(s)
+
+
+def _chosen(s: Situation) -> list[Json]:
+    """Lines of the shown recommendations that the message points at: "the first one", "2"."""
+    lines = s.history.recommendations()
+    written = s.reading.text.lower()
+    if not lines or s.items():
+        return []
+    top = _TOP.search(written)
+    if top:
+        return lines[: _COUNTS.get(top["count"]) or int(top["count"])]
+    for word, index in _ORDINALS.items():
+        if re.search(rf"\b{word}\b", written):
+            return lines[index : index + 1]
+    numbered = _NUMBERED.search(written.rstrip(" .!"))
+    if numbered:
+        return lines[int(numbered["number"]) - 1 : int(numbered["number"])]
+    return lines if _ALL.search(written) else []
+
+
+def _drafted_focus(s: Situation, sku: str) -> Decision:
+    """ "Draft it", "order 500": the item the conversation is about."""
+    found = amounts.quantities(s.reading)
+    if found:
+        return _drafted(s, [_line(sku, found[0])])
+    line = _recommended(s, sku)
+    if line is not None:
+        return _drafted(s, [line_to_draft(line)])
+    return use(call("recommend_orders", sku=sku))
+
+
+def _drafted_items(s: Situation) -> Decision:
+    pairs = amounts.paired(s.reading, s.items())
+    lines: list[Json] = []
+    for mention, quantity in pairs:
+        known = _recommended(s, mention.value)
+        if quantity is not None:
+            lines.append(_line(mention.value, quantity))
+        elif known is not None:
+            lines.append(line_to_draft(known))
+        elif len(pairs) == 1:
+            return use(call("recommend_orders", sku=mention.value))
+        else:
+            return ask(f"How many {mention.value}?", s.reading.text)
+    return _drafted(s, lines)
+
+
+def _recommended(s: Situation, sku: str) -> Json | None:
+    return next((line for line in s.history.recommendations() if line.get("sku") == sku), None)
+
+
+def _line(sku: str, quantity: Quantity) -> Json:
+    line: Json = {"sku": sku, "quantity": amounts.number_argument(quantity.value)}
+    return line if quantity.unit in (None, "unit") else {**line, "unit": quantity.unit}
+
+
+def _drafted(s: Situation, lines: list[Json]) -> Decision:
+    by = s.reading.periods[-1].last if s.reading.periods else None
+    why = _BECAUSE.search(s.reading.text)
+    last = s.history.last.calls
+    is_again = bool(last) and last[-1].error == "conflict"
+    supplier = next(iter(s.reading.of_kind("supplier")), None)
+    if supplier is not None and not supplier.is_exact:
+        whole = s.reading.text.replace(supplier.text, supplier.value)
+        return ask(f"Did you mean the supplier {supplier.value}?", whole)
+    return use(
+        call(
+            "draft_purchase_order",
+            lines=lines,
+            supplier=supplier.value if supplier else None,
+            ship_to=s.reading.first("location"),
+            need_by=by.isoformat() if by else None,
+            duplicate_reason=why["why"][:300] if why and is_again else None,
+        )
+    )
+
+
+def revise(s: Situation) -> Decision:
+    """Change the quantity of a line of an order that is not sent yet."""
+    named = s.reading.first("order")
+    known = s.history.order()
+    quantity = _new_quantity(s)
+    if _RELATIVE.search(s.text) or (s.reading.percents and quantity is None):
+        return ask("To which quantity in total? I do not calculate it.", s.reading.text)
+    if known is None or (named and named != known.get("po_id")):
+        return _revise_unknown(s, named, quantity)
+    sku = _line_to_change(s, known)
+    if isinstance(sku, Decision):
+        return sku
+    if quantity is None:
+        return ask(f"To how many {sku}?", s.reading.text)
+    changes = [{"sku": sku, "quantity": quantity}]
+    number, revision = known["po_id"], known.get("revision")
+    return use(call("revise_purchase_order", po_id=number, changes=changes, revision=revision))
+
+
+def _new_quantity(s: Situation) -> int | None:
+    """The last quantity of the message that is not the number of the order."""
+    found = amounts.quantities(s.reading)
+    return int(found[-1].value) if found else None
+
+
+def _line_to_change(s: Situation, order: Json) -> str | Decision:
+    lines = rows(order, "lines")
+    named = slots.items_of(s, is_write=True) if s.items() else [str(x["sku"]) for x in lines]
+    if isinstance(named, Decision):
+        return named
+    if len(named) == 1:
+        return named[0]
+    return ask(f"Which line: {', '.join(named)}?", s.reading.text)
+
+
+def _revise_unknown(s: Situation, number: str | None, quantity: int | None) -> Decision:
+    """An order that this conversation did not draft, or a recommendation not drafted yet."""
+    offer = offer_after(s.history.last.calls)
+    if number is None and offer and offer.tool == "draft_purchase_order" and quantity:
+        lines = [{**line, "quantity": quantity} for line in offer.arguments["lines"]]
+        return use(call("draft_purchase_order", lines=lines))
+    if number is None:
+        return say("answer", "There is no draft in this conversation that I could change.")
+    if not s.items():
+        return ask(f"Which item on {number}?", s.reading.text)
+    skus = slots.items_of(s, is_write=True)
+    if isinstance(skus, Decision):
+        return skus
+    if quantity is None:
+        return ask(f"To how many {skus[0]}?", s.reading.text)
+    changes = [{"sku": skus[0], "quantity": quantity}]
+    return use(call("revise_purchase_order", po_id=number, changes=changes))
+
+
+def request(s: Situation) -> Decision:
+    """Ask the right person for a decision on an order."""
+    named = s.order_number()
+    known = s.history.order()
+    if known is not None and named in (None, known.get("po_id")):
+        digest = known.get("digest")
+        return use(call("request_approval", po_id=known["po_id"], digest=digest))
+    number = named or s.history.order_number()
+    if number is None:
+        return ask(replies.WHICH_ORDER, s.reading.text)
+    return use(call("request_approval", po_id=number))
+
+
+def cancel(s: Situation) -> Decision:
+    """Cancel an order; the planner's own words are the reason."""
+    known = s.history.order()
+    number = s.order_number() or (str(known["po_id"]) if known else None)
+    if number is None and (s.items() or s.reading.first("supplier")):
+        return slots.orders(s)
+    if number is None:
+        return ask(replies.WHICH_ORDER, s.reading.text)
+    return use(call("cancel_order", po_id=number, reason=s.history.current.said[:300]))
