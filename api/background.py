@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.1
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
+MAX_BEAT_AGE_S = 10.0
+STEPS = frozenset({"recover", "deliver", "pick"})
 UNTOLD_FOR = (timedelta(seconds=30), timedelta(days=1))
 
 
@@ -42,6 +44,7 @@ class Background:
         self._jobs: dict[str, Future[None]] = {}  # step or run -> its newest job
         self._lock = threading.Lock()
         self._started_s: dict[str, float] = {}
+        self._failing: set[str] = set()  # periodic steps whose last try failed
         self._beat_s = float("-inf")
         self._pool = ThreadPoolExecutor(
             system.settings.chat_workers + 2, thread_name_prefix="quartermaster"
@@ -70,9 +73,12 @@ class Background:
         self._submit(f"tell {approval_number}", partial(self._tell, approval_number))
         self.wake()
 
-    def heartbeat_age_s(self) -> float:
-        """Return how long ago the look-round last went through, seconds."""
-        return time.monotonic() - self._beat_s
+    def health(self) -> str:
+        """Return "ok", or what is wrong."""
+        if time.monotonic() - self._beat_s > MAX_BEAT_AGE_S:
+            return "no heartbeat"
+        failing = sorted(self._failing)
+        return f"failing: {', '.join(failing)}" if failing else "ok"
 
     def _look_round(self) -> None:
         while not self._stopping.is_set():
@@ -97,7 +103,20 @@ class Background:
                 return
             job = self._pool.submit(step)
             self._jobs[name] = job
-        job.add_done_callback(lambda done: _log_failure(name, done))
+        job.add_done_callback(partial(self._note_end, name))
+
+    def _note_end(self, name: str, job: Future[None]) -> None:
+        """Log a failed step once and remember that it fails; the next round tries again."""
+        try:
+            error = job.exception()
+        except CancelledError:
+            return
+        if error is None:
+            self._failing.discard(name)
+            return
+        if name in STEPS:
+            self._failing.add(name)
+        logger.error("background step failed", extra={"step": name}, exc_info=error)
 
     def _pick(self) -> None:
         """Start waiting runs, the oldest of each idle thread first, as many as we have hands."""
@@ -166,13 +185,3 @@ class Background:
                 )
             ).all()
         return list(rows)
-
-
-def _log_failure(name: str, job: Future[None]) -> None:
-    """Log a failed step once; the next round tries again."""
-    try:
-        error = job.exception()
-    except CancelledError:
-        return
-    if error is not None:
-        logger.error("background step failed", extra={"step": name}, exc_info=error)

@@ -16,10 +16,11 @@ import uvicorn
 from api.app import create_app
 from api.bootstrap import System, build_system
 from api.settings import Settings
+from db.types import Actor
 from tests.conftest import NOW
 from tests.factories import make_world_p
 from tools.clock import FixedClock
-from tools.identity.service import create_api_key
+from tools.identity.service import actor_by_login, create_api_key
 
 KEYS_FILE = "keys.json"
 
@@ -35,6 +36,7 @@ def make_template(folder: Path) -> Path:
     system = build_system(settings_in(folder), clock=clock)
     with system.database.write() as session:
         world = make_world_p(session)
+        world.open_order.is_imported = True  # ordered before there was a trail
         keys = {
             login: create_api_key(session, login, label="test", clock=clock)
             for login in world.actors
@@ -131,3 +133,37 @@ def read_events(response: httpx2.Response, *, at_most: int = 10_000) -> list[Eve
         if len(found) == at_most:
             break
     return found
+
+
+def request_order(door: Door, *, by: str = "paul", quantity: int = 1920) -> dict[str, Any]:
+    """Draft an order for WIDGET-A and ask for approval, with the tools that the chat uses.
+
+    Returns:
+        The data of ``request_approval``: approval_id, po_id, version, ...
+    """
+    from tools.purchasing.tool import draft_purchase_order
+    from tools.purchasing.tool import request_approval as ask_for_approval
+
+    actor = actor_of(door, by)
+    lines = [{"sku": "WIDGET-A", "quantity": quantity, "unit": "each"}]
+    drafted = draft_purchase_order.call(
+        door.system.tool_context(actor), {"lines": lines, "supplier": "Acme"}
+    )
+    assert drafted["ok"], drafted
+    asked = ask_for_approval.call(
+        door.system.tool_context(actor), {"po_id": drafted["data"]["po_id"]}
+    )
+    assert asked["ok"], asked
+    data: dict[str, Any] = asked["data"]
+    return data
+
+
+def actor_of(door: Door, login: str) -> Actor:
+    """Return a person of the world."""
+    with door.system.database.read() as session:
+        return actor_by_login(session, login)
+
+
+def sent_files(door: Door) -> list[str]:
+    """Return the names of the orders that left the house."""
+    return sorted(path.name for path in door.system.settings.outgoing_dir.glob("*.json"))

@@ -1,0 +1,89 @@
+"""The description of the surface: committed, complete, with clean names."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import RestDoor, create_app, render_openapi
+from api.bootstrap import build_system
+from tests.factories_rest import settings_in
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestDoor]:
+    system = build_system(settings_in(tmp_path_factory.mktemp("openapi")))
+    yield create_app(system)
+    system.close()
+
+
+@pytest.fixture(scope="module")
+def operations(app: RestDoor) -> dict[str, dict[str, Any]]:
+    paths = app.openapi()["paths"]
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+
+
+def test_the_committed_description_is_the_apps(app: RestDoor) -> None:
+    assert COMMITTED.read_text(encoding="utf-8") == render_openapi(app)
+
+
+def test_every_operation_is_there(operations: dict[str, Any]) -> None:
+    assert set(operations) == {
+        "GET /healthz",
+        "GET /readyz",
+        "POST /v1/threads",
+        "GET /v1/threads/{thread_id}/messages",
+        "POST /v1/threads/{thread_id}/messages",
+        "GET /v1/runs/{run_id}/events",
+        "POST /v1/runs/{run_id}/cancel",
+        "GET /v1/approvals",
+        "GET /v1/approvals/{number}",
+        "POST /v1/approvals/{number}/decisions",
+        "GET /v1/items",
+        "GET /v1/items/{sku}",
+        "GET /v1/items/{sku}/forecast",
+        "GET /v1/orders",
+        "GET /v1/orders/{number}",
+        "GET /v1/recommendations",
+    }
+
+
+def test_names_are_clean_and_unique(operations: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in operations.values()]
+
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
+
+
+def test_every_operation_says_what_it_does_and_shows_an_answer(
+    operations: dict[str, Any],
+) -> None:
+    for name, operation in operations.items():
+        assert operation["description"], name
+        good = [value for code, value in operation["responses"].items() if code < "300"]
+        assert all("example" in json.dumps(answer) for answer in good), name
+
+
+def test_every_body_has_an_example(app: RestDoor, operations: dict[str, Any]) -> None:
+    schemas = app.openapi()["components"]["schemas"]
+    for name, operation in operations.items():
+        if body := operation.get("requestBody"):
+            reference = body["content"]["application/json"]["schema"]["$ref"]
+            assert schemas[reference.rpartition("/")[2]]["examples"], name
+
+
+def test_every_private_operation_tells_its_problems(operations: dict[str, Any]) -> None:
+    for name, operation in operations.items():
+        if " /v1/" in name:
+            assert operation["security"], name
+            for code in ("401", "422"):
+                assert "application/problem+json" in operation["responses"][code]["content"], name
