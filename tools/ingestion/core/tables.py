@@ -187,8 +187,11 @@ def _excel_rows(stream: BinaryIO) -> Iterator[TextRow]:
         raise _unreadable("an Excel workbook", error) from error
     sheet = book.worksheets[0]
     sheet.reset_dimensions()  # what a file claims about its size is not to be trusted
-    for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-        yield TextRow(number, [cell_text(cell) for cell in cells])
+    width = 0
+    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        cells = [cell_text(value) for value in values]
+        width = width or len(cells)  # a sheet drops the empty cells at the end of a row
+        yield TextRow(number, cells + [""] * (width - len(cells)))
     book.close()
 
 
