@@ -104,9 +104,8 @@ def _answer_ms(session: Session) -> float:
     """Median time to answer one item from the stored run."""
     items = session.exec(select(Item).limit(50)).all()
     place = session.exec(select(Location)).one()
-    times = [
-        _seconds(lambda i=item: forecast_for(session, i, place, clock=CLOCK)) for item in items
-    ]
+    ask = partial(forecast_for, session, location=place, clock=CLOCK)
+    times = [_seconds(partial(ask, item)) for item in items]
     return 1000 * statistics.median(times)
 
 

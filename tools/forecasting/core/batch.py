@@ -67,9 +67,7 @@ def forecast_panel(panel: Panel, *, horizon_days: int, progress: Progress | None
     models = [methods.combination(c, adi=a) for c, a in zip(classes, adi, strict=True)]
     mean = _means(units, models, periods=periods, season=season, progress=progress)
     past, found = _tested(units, mean, season=season, step=step)
-    accuracy = replay.replayed_accuracy(
-        units, past, horizon=min(ACCURACY_DAYS // step, periods), season=season
-    )
+    accuracy = replay.replayed_accuracy(units, past, horizon=ACCURACY_DAYS // step, season=season)
     return Batch(
         classes=classes,
         models=[methods.model_name(members) for members in models],
@@ -129,7 +127,7 @@ def _tested(
     horizons = [h for h in horizons if h <= mean.shape[1]] or [mean.shape[1]]
     past = replay.replay(
         units,
-        horizon=max(horizons),
+        horizon=max(*horizons, ACCURACY_DAYS // step),
         origins=replay.origins_of(units.shape[1], season=season),
         season=season,
     )
