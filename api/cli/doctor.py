@@ -144,11 +144,13 @@ def _forecasts(system: "System") -> Check:
 
     with system.database.read() as session:
         run = latest_run(session)
-    if run is None:
-        return Check("forecasts", "warning", "none yet; run `quartermaster plan`")
-    age_days = (system.clock.now().date() - run.as_of_on).days
-    text = f"{run.series_count:,} series, sales to {run.as_of_on}, {age_days} days old"
+        if run is None:
+            return Check("forecasts", "warning", "none yet; run `quartermaster plan`")
+        count, known_to = run.series_count, run.as_of_on
+    age_days = (system.clock.now().date() - known_to).days
+    text = f"{count:,} series from sales to {known_to:%-d %B %Y}"
     if age_days > STALE_FORECAST_DAYS:
+        text = f"{text}, {age_days} days ago"
         return Check("forecasts", "warning", f"{text}; load new sales and run `quartermaster plan`")
     return Check("forecasts", "ok", text)
 

@@ -66,8 +66,11 @@ def item(
 
 def _item_parts(shell: Terminal, actor: "Actor", sku: str) -> dict[str, dict[str, Any]]:
     from tools.forecasting.tool import forecast_demand
-    from tools.replenishment.tool import compute_reorder_point, explain_recommendation
-    from tools.stock.tool import get_stock_position
+    from tools.replenishment.tool import (
+        compute_reorder_point,
+        explain_recommendation,
+        get_stock_position,
+    )
 
     position = shell.ask(get_stock_position, actor, sku=sku)
     exact = data_of(position)["sku"]

@@ -27,7 +27,7 @@ def ingest(
         with shell.progress(f"Loading {file.name}") as progress:
             report = ingestion.ingest(
                 shell.system.database, kind, file, clock=shell.system.clock, mapping=columns,
-                progress=progress,
+                progress=progress, currency=shell.settings.company_currency,
             )  # fmt: skip
         if shell.is_json:
             shell.emit({"ok": True, "data": report})

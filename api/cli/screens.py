@@ -263,18 +263,17 @@ def orders(data: Data) -> RenderableType:
     rows = data["orders"]
     if not rows:
         return Text("No orders.")
-    table = grid("order", "state", "supplier", "items", ">total", "", "promised", "next")
+    table = grid("order", "state", "supplier", "items", ">total", "promised", "next")
     for row in rows:
         state = str(row["state"])
         table.add_row(
             Text(row["po_id"], style="bold"),
             Text(state.replace("_", " "), style=STATE_STYLE.get(state, "")),
-            short(row["supplier"], 18),
-            short(", ".join(row["skus"]), 18),
-            money(row["total"]),
-            row["currency"],
+            short(row["supplier"], 15),
+            items(row["skus"]),
+            money(row["total"], row["currency"]),
             day(row["promise"]),
-            short(row["next_action"], 30),
+            Text(short(row["next_action"], 16), style="dim"),
         )
     hidden = int(data["total"]) - len(rows)
     parts: list[RenderableType] = [table]
@@ -287,23 +286,26 @@ def approvals(rows: Sequence[Data], *, state: str) -> RenderableType:
     """Requests for approval, one a line."""
     if not rows:
         return Text("Nothing waits for a decision." if state == "pending" else "No such requests.")
-    table = grid("request", "order", "supplier", "items", ">total", "", "needs", "by", "until")
+    table = grid("request", "order", "supplier", "items", ">total", "needs", "by", "until")
     for row in rows:
+        is_open = row["state"] == "pending"
+        needs = row["approver_role"] if is_open else decided(row)
         table.add_row(
             Text(row["approval_id"], style="bold"),
             f"{row['po_id']} r{row['revision']}",
-            short(row["supplier"], 16),
-            short(", ".join(line["sku"] for line in row["lines"]), 16),
-            money(row["total"]),
-            row["currency"],
-            Text(
-                row["approver_role"] if row["state"] == "pending" else decided(row),
-                style=STATE_STYLE.get(row["state"], ""),
-            ),
+            short(row["supplier"], 15),
+            items([line["sku"] for line in row["lines"]]),
+            money(row["total"], row["currency"]),
+            Text(needs, style=STATE_STYLE.get(row["state"], "")),
             row["requested_by"],
-            instant(row["expires_at"]) if row["state"] == "pending" else NOTHING,
+            instant(row["expires_at"]) if is_open else NOTHING,
         )
     return table
+
+
+def items(skus: Sequence[str]) -> str:
+    """Name the first item and count the others: ``22910 +2``."""
+    return " +".join([*skus[:1], *([str(len(skus) - 1)] if len(skus) > 1 else [])])
 
 
 def decided(row: Data) -> str:
