@@ -55,7 +55,7 @@ class _Answer:
     usage: Any = None
 
 
-def ask(model: Model, messages: Sequence[BaseMessage], *, max_s: float = MAX_ANSWER_S) -> AIMessage:
+def ask(model: Model, messages: Sequence[BaseMessage]) -> AIMessage:
     """Return the model's answer: either tool calls that are whole, or text a person may read.
 
     Asks a second time when the first answer is empty.
@@ -65,7 +65,7 @@ def ask(model: Model, messages: Sequence[BaseMessage], *, max_s: float = MAX_ANS
             ``details['kind']`` is ``context`` when the prompt was too long.
     """
     for _ in range(2):
-        answer = _collect(model.stream(list(messages)), max_s)
+        answer = _collect(model.stream(list(messages)))
         if answer.tool_calls or answer.invalid_tool_calls:
             return answer
         raw = answer.text
@@ -79,10 +79,10 @@ def visible(text: str) -> str:
     return _CALL_AS_TEXT.sub("", _THINKING.sub("", text)).strip()
 
 
-def _collect(stream: Iterable[AIMessage], max_s: float) -> AIMessage:
+def _collect(stream: Iterable[AIMessage]) -> AIMessage:
     """Add the pieces up; a model in this process gives one whole message instead of pieces."""
     answer = _Answer()
-    until = time.monotonic() + max_s
+    until = time.monotonic() + MAX_ANSWER_S
     for piece in stream:
         if not isinstance(piece, AIMessageChunk):
             return _whole(piece)

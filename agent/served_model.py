@@ -26,6 +26,8 @@ _SENTENCES = {
     "incompatible": "The model server's answer could not be read; it does not seem to speak the "
     "chat-completions protocol. Please check the model address.",
 }
+# What the client's own parsing raises; UserWarning where warnings are errors.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, UserWarning)
 _BY_TYPE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((openai.APITimeoutError, httpx2.TimeoutException), "timeout"),
     ((openai.APIConnectionError, httpx2.HTTPError), "connection"),
@@ -43,7 +45,7 @@ class ServedChatModel(ChatOpenAI):
             for chunk in super()._stream(*args, **kwargs):
                 is_silent = False
                 yield chunk
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, KeyError) as error:
+        except (openai.OpenAIError, httpx2.HTTPError, *_UNREADABLE) as error:
             _explain(_kind(error), error)
         if is_silent:  # a web page instead of a stream
             _explain("incompatible", None)
