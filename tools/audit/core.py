@@ -50,7 +50,7 @@ def canonical_json(value: Any) -> str:
             value that is not JSON.
 
     >>> canonical_json({"b": [1, "é"], "a": None})
-    '{"a":null,"b":[1,"\u00e9"]}'
+    '{"a":null,"b":[1,"\\u00e9"]}'
     """
     _refuse_floats(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -24,6 +24,8 @@ from tools.purchasing.service.drafting import check_may_draft
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.rows import OrderLine, lines_of, load, stale, step, today
 
+_LONGEST_REFERENCE = 60
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -65,8 +67,10 @@ def receive(
     audit.lock(session)
     check_may_draft(actor)
     order = load(session, number)
-    if not reference.strip():
-        raise InvalidInput("a delivery needs the number of its delivery note")
+    if not 1 <= len(reference.strip()) <= _LONGEST_REFERENCE:
+        raise InvalidInput(
+            f"a delivery note's number has 1 to {_LONGEST_REFERENCE} characters, got {reference!r}"
+        )
     lines = _lines_by_item(session, order)
     booked = _matched(session, order, lines, arrivals)
     if _is_booked(session, order, reference):
@@ -154,7 +158,7 @@ def _is_booked(session: Session, order: PurchaseOrder, reference: str) -> bool:
 
 
 def _line_reference(order: PurchaseOrder, reference: str, line_number: int) -> str:
-    return f"{order.number}:{reference}:{line_number}"[:120]
+    return f"{order.number}:{reference}:{line_number}"
 
 
 def _book(
@@ -268,5 +272,5 @@ def _step_after(
     }
     step(
         session, order, to, actor=actor, action="order.received", at=clock.now(), told=told,
-        **({} if open_units else {"closed_at": clock.now()}),
+        closed_at=None if open_units else clock.now(),
     )  # fmt: skip
