@@ -1,6 +1,7 @@
 """Approvals: what waits for a person, and what the person decides."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -13,8 +14,8 @@ from api.dependencies import ActorDep, BackgroundDep, SystemDep
 from api.idempotency import Answer, KeyedRequest, answer_once, parse_key
 from api.problems import ProblemResponse, problem_of
 from api.routes.examples import answers
-from api.routes.orders import ORDER_EXAMPLE, order_json
-from db.types import ApprovalState, Decision
+from api.routes.orders import ORDER_EXAMPLE, OrderCheck, OrderShown, order_json
+from db.types import ApprovalState, Decision, OrderState
 from tools.approvals import service as approving
 from tools.approvals.core import ApprovalView
 from tools.errors import InvalidInput
@@ -64,8 +65,65 @@ class DecisionMade(BaseModel):
     )  # fmt: skip
 
 
+class DecisionTaken(BaseModel):
+    """Who said what."""
+
+    decision: Decision
+    by: str
+    at: datetime
+    reason: str
+    channel: str
+
+
+class Reason(BaseModel):
+    """Where a line's quantity comes from; the waterfall's values add up to it."""
+
+    sku: str
+    rec_id: str
+    quantity: int
+    waterfall: list[dict[str, Any]]
+
+
+class ApprovalShown(BaseModel):
+    """A request with everything a person must see before deciding."""
+
+    id: str
+    version: int
+    state: ApprovalState
+    order: OrderShown
+    revision: int
+    fingerprint: str
+    digest: str
+    total: str
+    currency: str
+    approver_role: str
+    rule: str
+    requested_by: str
+    requested_at: datetime
+    expires_at: datetime
+    decision: DecisionTaken | None
+    checks: list[OrderCheck]
+    why: list[Reason]
+
+
+class ApprovalsShown(BaseModel):
+    """Requests for approval, newest first."""
+
+    approvals: list[ApprovalShown]
+
+
+class Outcome(BaseModel):
+    """What a decision led to; after an edit ``approval`` is the new, open request."""
+
+    approval: ApprovalShown
+    order: str
+    order_state: OrderState
+    message: str
+
+
 @router.get(
     "/approvals",
+    response_model=ApprovalsShown,
     responses=answers({"approvals": [_APPROVAL_EXAMPLE]}),
 )
 def list_approvals(
@@ -82,6 +140,7 @@ def list_approvals(
 
 @router.get(
     "/approvals/{number}",
+    response_model=ApprovalShown,
     responses=answers(_APPROVAL_EXAMPLE, codes=("not_found",)),
 )
 def get_approval(
@@ -96,7 +155,7 @@ def get_approval(
 
 @router.post(
     "/approvals/{number}/decisions",
-    response_model=None,
+    response_model=Outcome,
     responses=answers(
         {
             "approval": _APPROVAL_EXAMPLE, "order": "PO-2001", "order_state": "approved",

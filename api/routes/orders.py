@@ -1,16 +1,18 @@
 """Purchase orders: the list and one order as it stands."""
 
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
 from api.dependencies import ActorDep, SystemDep, ask
 from api.routes.examples import answers
 from api.routes.items import Answer
 from db.types import OrderState
-from tools.purchasing import service as purchasing
 from tools.purchasing.core.money import amount_text
 from tools.purchasing.core.views import LineView, OrderView
+from tools.purchasing.service import reading
 from tools.purchasing.tool import list_orders as list_orders_tool
 
 router = APIRouter(tags=["orders"])
@@ -27,9 +29,72 @@ ORDER_EXAMPLE: dict[str, Any] = {
     ],
     "total": "14976.00", "currency": "USD", "need_by": None, "promise": None, "note": "",
     "by": "paul", "received_pct": 0, "next_action": "a person decides",
-    "checks": [], "approval": {"id": "a-31", "version": 1, "role": "manager"},
+    "checks": [],
+    "approval": {
+        "id": "a-31", "version": 1, "role": "manager", "expires_at": "2026-03-03T09:00:00Z"
+    },
     "fingerprint": "9f2c...", "created_at": "2026-03-02T09:00:00+00:00", "sent_at": None,
 }  # fmt: skip
+
+
+class OrderLine(BaseModel):
+    """A line; quantities are in the stock unit, money is decimal text."""
+
+    line: int
+    sku: str
+    name: str
+    quantity: int
+    uom: str
+    packs: int | None
+    pack_uom: str
+    pack_units: int
+    unit_price: str
+    amount: str
+    received: int
+    open: int
+    promise: date | None
+
+
+class OrderCheck(BaseModel):
+    """Something noticed about an order."""
+
+    code: str
+    level: str = Field(description="info, warning or block")
+    message: str
+
+
+class PendingRequest(BaseModel):
+    """The open request for approval."""
+
+    id: str
+    version: int
+    role: str
+    expires_at: datetime
+
+
+class OrderShown(BaseModel):
+    """An order as it stands."""
+
+    po_id: str
+    revision: int
+    state: OrderState
+    supplier: str
+    supplier_code: str
+    ship_to: str
+    lines: list[OrderLine]
+    total: str
+    currency: str
+    need_by: date | None
+    promise: date | None
+    note: str = Field(description="Free text; may come from outside.")
+    by: str
+    received_pct: int
+    next_action: str
+    checks: list[OrderCheck]
+    approval: PendingRequest | None
+    fingerprint: str
+    created_at: datetime
+    sent_at: datetime | None
 
 
 @router.get(
@@ -57,11 +122,15 @@ def list_orders(
     return Answer(**ask(system, actor, list_orders_tool, status=state, **asked))
 
 
-@router.get("/orders/{number}", responses=answers(ORDER_EXAMPLE, codes=("not_found",)))
+@router.get(
+    "/orders/{number}",
+    response_model=OrderShown,
+    responses=answers(ORDER_EXAMPLE, codes=("not_found",)),
+)
 def get_order(system: SystemDep, _actor: ActorDep, number: str) -> dict[str, Any]:
     """Show one order with its lines, checks and approval."""
     with system.database.read() as session:
-        return order_json(purchasing.get_order(session, number))
+        return order_json(reading.get_order(session, number))
 
 
 def order_json(order: OrderView) -> dict[str, Any]:
