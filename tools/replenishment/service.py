@@ -1,36 +1,29 @@
 """Advises what to order, for one item or for all: the same code path with one row or many."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, union, update
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item, Location, Supplier
+from db.models.catalog import Item, Location
 from db.models.planning import Forecast, PlanningRun, Policy, Recommendation
 from db.models.stock import StockLevel
-from db.types import Action
 from tools.cases.core import Case
 from tools.cases.service import cases as read_cases
 from tools.cases.service import (
-    day_in_company,
-    newest_forecast_runs,
     policies_by_pair,
-    policy_label,
     today_of,
 )
-from tools.catalog.service import resolve_item, resolve_location
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import InvalidInput, NotEnoughData, NotFound
+from tools.errors import InvalidInput, NotEnoughData
 from tools.replenishment.core.advice import Advice, advise_cases
-from tools.replenishment.core.tables import NO_CHANGE, Change, position_key
-from tools.replenishment.core.views import line_view
+from tools.replenishment.core.tables import NO_CHANGE, Change
 from tools.stock.core import StockPosition
-from tools.stock.service import Pair, positions_by_pair
-from tools.suppliers.core import money, to_company_minor
+from tools.stock.service import Pair
 from tools.suppliers.service import exchange_rates
 
 _CHUNK = 2000
@@ -43,8 +36,8 @@ def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun
     recommendation per item and location. The arithmetic runs on arrays, the writing in bulk.
     """
     started_at = clock.now()
-    _create_missingpolicies_by_pair(session)
-    advices = _fresh(session, clock=clock, company=company)
+    _create_missing_policies(session)
+    advices = fresh_advice(session, clock=clock, company=company)
     run = PlanningRun(
         forecast_run_id=max((a.inputs["forecast_run"] or 0 for a in advices), default=0) or None,
         as_of_at=started_at,
@@ -122,7 +115,7 @@ def without_unsent_orders(position: StockPosition) -> StockPosition:
     return replace(position, receipts=receipts, drafts=())
 
 
-def _fresh(
+def fresh_advice(
     session: Session,
     *,
     clock: Clock,
@@ -130,6 +123,7 @@ def _fresh(
     item_ids: Iterable[int] | None = None,
     location_id: int | None = None,
 ) -> list[Advice]:
+    """Advise on some items, or on all, from what is stored now."""
     wanted = None if item_ids is None else list(item_ids)
     cases = read_cases(session, today_of(clock, company), wanted, location_id)
     return _advise(session, cases, clock=clock, company=company)
@@ -150,67 +144,6 @@ def _advise(
         carrying_rate=company.carrying_rate,
         change=change,
     )
-
-
-@dataclass(frozen=True)
-class Current:
-    """A recommendation as it stands now: the stored row while it holds, else fresh advice."""
-
-    recommendation: Recommendation
-    is_stored: bool
-
-    @property
-    def public_id(self) -> str | None:
-        """Number of a stored recommendation, such as R-12."""
-        return f"R-{self.recommendation.id}" if self.is_stored else None
-
-
-@dataclass(frozen=True)
-class CurrentAdvice:
-    """All current recommendations of a scope; ``run`` is the stored run if it was used."""
-
-    items: list[Current]
-    run: PlanningRun | None
-    recomputed: int
-
-
-def current_recommendations(
-    session: Session,
-    *,
-    clock: Clock,
-    company: Company,
-    location_id: int | None = None,
-    item_ids: Sequence[int] | None = None,
-) -> CurrentAdvice:
-    """Return one recommendation per item: stored ones that still hold, fresh ones elsewhere.
-
-    A stored recommendation holds on the day of its run while the position, the policy and the
-    forecast behind it are unchanged.
-    """
-    run = latest_run(session)
-    today = today_of(clock, company)
-    if run is None or day_in_company(run.as_of_at, company) != today:
-        fresh = _fresh(
-            session, clock=clock, company=company, item_ids=item_ids, location_id=location_id
-        )
-        return CurrentAdvice([_unsaved(advice) for advice in fresh], None, len(fresh))
-    stored = latest_recommendations(session, run, location_id=location_id, item_ids=item_ids)
-    changed = _changed_pairs(session, stored, today, location_id, item_ids)
-    kept = [Current(r, True) for r in stored if (r.item_id, r.location_id) not in changed]
-    advices = (
-        _fresh(
-            session, clock=clock, company=company, item_ids={pair[0] for pair in changed},
-            location_id=location_id,
-        )
-        if changed
-        else []
-    )  # fmt: skip
-    fresh_ones = [
-        _unsaved(advice)
-        for advice in advices
-        if (advice.case.item_id, advice.case.location_id) in changed
-    ]
-    return CurrentAdvice(kept + fresh_ones, run, len(fresh_ones))
 
 
 def latest_run(session: Session) -> PlanningRun | None:
@@ -243,40 +176,7 @@ def latest_recommendations(
     return list(session.exec(statement))
 
 
-def _changed_pairs(
-    session: Session,
-    stored: Sequence[Recommendation],
-    today: date,
-    location_id: int | None,
-    item_ids: Sequence[int] | None,
-) -> set[Pair]:
-    """Pairs whose stored advice no longer holds, and pairs that the run did not see."""
-    now = positions_by_pair(session, location_id, item_ids=item_ids, as_of=today)
-    labels = {
-        (p.item_id, p.location_id): policy_label(p)
-        for p in policies_by_pair(session, item_ids, location_id).values()
-    }
-    newest = newest_forecast_runs(session, item_ids)
-    seen = {(r.item_id, r.location_id): r.inputs for r in stored}
-    changed = {pair for pair in now if pair not in seen}
-    for pair, inputs in seen.items():
-        position = now.get(pair, StockPosition(*pair))
-        holds = (
-            inputs.get("position_key") == position_key(position)
-            and inputs.get("policy_version") == labels.get(pair)
-            and inputs.get("forecast_run") == newest.get(pair)
-        )
-        if not holds:
-            changed.add(pair)
-    return changed
-
-
-def _unsaved(advice: Advice) -> Current:
-    row = _row(advice, None, None)
-    return Current(Recommendation(**row), is_stored=False)
-
-
-def _create_missingpolicies_by_pair(session: Session) -> None:
+def _create_missing_policies(session: Session) -> None:
     stocked = union(
         select(StockLevel.item_id, StockLevel.location_id),
         select(Forecast.item_id, Forecast.location_id),
@@ -321,6 +221,11 @@ def _update_policies(
         )
     for first in range(0, len(rows), _CHUNK):
         session.execute(update(Policy), rows[first : first + _CHUNK])
+
+
+def as_recommendation(advice: Advice) -> Recommendation:
+    """Return advice as an unsaved recommendation."""
+    return Recommendation(**_row(advice, None, None))
 
 
 def _row(advice: Advice, policy_id: int | None, run_id: int | None) -> dict[str, Any]:
@@ -386,176 +291,6 @@ def known_policy(
             next_step="Load a supplier file with its terms.",
         )
     return advice
-
-
-@dataclass(frozen=True)
-class OrderList:
-    """Lines that need action, most valuable first, and how many items need none."""
-
-    lines: list[tuple[Current, Item]]
-    total_amount_minor: int  # company currency
-    currency: str
-    without_need: int
-    as_of: datetime
-    warnings: list[str]
-
-    def data(self, limit: int) -> dict[str, Any]:
-        """Return the tool's data with at most ``limit`` lines."""
-        shown = self.lines[:limit]
-        return {
-            "lines": [line_view(c.recommendation, item, c.public_id) for c, item in shown],
-            "total_lines": len(self.lines),
-            "total_amount": money(self.total_amount_minor),
-            "currency": self.currency,
-            "items_without_need": self.without_need,
-        }
-
-    def refs(self, limit: int) -> list[str]:
-        """Return the numbers of the stored recommendations shown."""
-        return [c.public_id for c, _ in self.lines[:limit] if c.public_id]
-
-
-def order_list(
-    session: Session,
-    *,
-    clock: Clock,
-    company: Company,
-    item: Item | None = None,
-    supplier: Supplier | None = None,
-) -> OrderList:
-    """Return what to order or hurry now, by value at risk."""
-    wanted = None if item is None else [item.id]
-    found = current_recommendations(session, clock=clock, company=company, item_ids=wanted)
-    due = [c for c in found.items if c.recommendation.action != Action.NONE]
-    if supplier is not None:
-        due = [c for c in due if c.recommendation.supplier_id == supplier.id]
-    due.sort(key=_urgency)
-    items = _items_by_id(session, [c.recommendation.item_id for c in due])
-    rates = exchange_rates(session, company)
-    amounts = [(c.recommendation.amount_minor, c.recommendation.currency) for c in due]
-    known = [to_company_minor(minor, code, rates) for minor, code in amounts if code in rates]
-    return OrderList(
-        lines=[(c, items[c.recommendation.item_id]) for c in due],
-        total_amount_minor=sum(known),
-        currency=company.currency,
-        without_need=len(found.items) - len(due),
-        as_of=clock.now() if found.run is None else found.run.as_of_at,
-        warnings=_freshness(found),
-    )
-
-
-def _urgency(current: Current) -> tuple[int, str, int]:
-    r = current.recommendation
-    return (-r.value_at_risk_minor, r.severity, r.item_id)
-
-
-def _freshness(found: CurrentAdvice) -> list[str]:
-    if found.run is None:
-        return ["computed now: there is no planning run of today"]
-    if found.recomputed:
-        return [f"stock, orders or policy of {found.recomputed} items changed: recomputed"]
-    return []
-
-
-def _items_by_id(session: Session, item_ids: Sequence[int]) -> dict[int, Item]:
-    found: dict[int, Item] = {}
-    for first in range(0, len(item_ids), _CHUNK):
-        chunk = item_ids[first : first + _CHUNK]
-        found |= {i.id: i for i in session.exec(select(Item).where(col(Item.id).in_(chunk)))}
-    return found
-
-
-@dataclass(frozen=True)
-class Explained:
-    """A recommendation to explain, and the orders that were made for it since."""
-
-    recommendation: Recommendation
-    item: Item
-    public_id: str | None
-    covered_by: list[dict[str, Any]]
-    as_of: datetime
-    warnings: list[str]
-
-
-def explain(
-    session: Session, rec_id: str | None, sku: str | None, *, clock: Clock, company: Company
-) -> Explained:
-    """Find the recommendation behind a question: by its number, or the item's last one.
-
-    For an item the purchase that today's run advised is explained even when it has been drafted
-    since; without a stored one, advice is computed as if unsent orders were not there.
-
-    Raises:
-        InvalidInput: Neither or both are given, or the number is malformed.
-        NotFound: There is no such recommendation or item.
-    """
-    if (rec_id is None) == (sku is None):
-        raise InvalidInput("give either rec_id or sku", next_step="Name one item, or R-<number>.")
-    if rec_id is not None:
-        stored = _stored(session, rec_id)
-        item = _items_by_id(session, [stored.item_id])[stored.item_id]
-        return _explained(session, stored, item, clock=clock, company=company)
-    item = resolve_item(session, sku or "")
-    place = resolve_location(session, None)
-    run = latest_run(session)
-    if run is not None and day_in_company(run.as_of_at, company) == today_of(clock, company):
-        rows = latest_recommendations(session, run, location_id=place.id, item_ids=[item.id])
-        bought = [row for row in rows if row.action == Action.BUY]
-        if bought and _is_still_open(session, bought[0], today_of(clock, company)):
-            return _explained(session, bought[0], item, clock=clock, company=company)
-    advice = advise_pair(
-        session, item.id, place.id, clock=clock, company=company, without_unsent=True
-    )
-    fresh = Recommendation(**_row(advice, None, None))
-    return _explained(session, fresh, item, clock=clock, company=company)
-
-
-def _is_still_open(session: Session, row: Recommendation, today: date) -> bool:
-    """The position is as it was then, apart from orders made since."""
-    now = positions_by_pair(session, row.location_id, item_ids=[row.item_id], as_of=today)
-    position = now.get((row.item_id, row.location_id))
-    if position is None:
-        return False
-    before = set(row.inputs.get("orders", [])) | set(row.inputs.get("drafts", []))
-    kept = replace(
-        position,
-        receipts=tuple(r for r in position.receipts if r.number in before),
-        drafts=tuple(r for r in position.drafts if r.number in before),
-    )
-    return position_key(kept) == row.inputs.get("position_key")
-
-
-def _stored(session: Session, rec_id: str) -> Recommendation:
-    digits = rec_id.strip().upper().removeprefix("R-")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
-        raise InvalidInput(f"a recommendation is named R-<number>, got {rec_id!r}")
-    found = session.get(Recommendation, int(digits))
-    if found is None:
-        raise NotFound(
-            f"there is no recommendation {rec_id!r}", next_step="Ask what needs ordering."
-        )
-    return found
-
-
-def _explained(
-    session: Session, row: Recommendation, item: Item, *, clock: Clock, company: Company
-) -> Explained:
-    today = today_of(clock, company)
-    now = positions_by_pair(session, row.location_id, item_ids=[item.id], as_of=today)
-    position = now.get((row.item_id, row.location_id), StockPosition(row.item_id, row.location_id))
-    counted = set(row.inputs["orders"]) | set(row.inputs["drafts"])
-    since = [r for r in (*position.receipts, *position.drafts) if r.number not in counted]
-    covered = [{"po": r.number, "quantity": r.units, "state": r.state} for r in since]
-    names = ", ".join(f"{r.number} ({r.units:,}, {r.state})" for r in since)
-    run = None if row.run_id is None else session.get(PlanningRun, row.run_id)
-    return Explained(
-        recommendation=row,
-        item=item,
-        public_id=None if row.id is None else f"R-{row.id}",
-        covered_by=covered,
-        as_of=clock.now() if run is None else run.as_of_at,
-        warnings=[f"not counted here: {names}"] if since else [],
-    )
 
 
 def stock_as_of(session: Session, item_id: int, location_id: int) -> datetime | None:

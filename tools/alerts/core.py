@@ -1,0 +1,96 @@
+"""Exceptions: what a planner should look at first. Pure functions over recommendations."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+TYPES = ("below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess")
+CONFIRM_WITHIN_HOURS = 48
+_URGENCY = {"critical": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class StockException:
+    """One thing that needs attention; ``value_at_risk_minor`` in company currency."""
+
+    type: str
+    sku: str
+    name: str
+    severity: str
+    value_at_risk_minor: int
+    due_on: date | None
+    why: str
+    po: str | None = None
+
+
+def item_exceptions(
+    *, sku: str, name: str, severity: str, value_at_risk_minor: int, unit_cost_minor: float,
+    latest_order_on: date | None, stockout_on: date | None, inputs: dict[str, Any],
+    is_planned: bool, horizon_days: int,
+) -> list[StockException]:  # fmt: skip
+    """Exceptions of one item from its recommendation.
+
+    Below the reorder point counts own drafts; excess is stock beyond the order-up-to level and
+    beyond 90 days of cover, at cost.
+    """
+    found = []
+    position, point = inputs["netted_position"], inputs["reorder_point"]
+    stockout = inputs["stockout_in_days"]
+    if is_planned and position <= point and inputs["demand_per_day"] > 0:
+        why = f"position {position:,} is not above the reorder point {point:,}"
+        found.append(
+            StockException(
+                "below_rop", sku, name, severity, value_at_risk_minor, latest_order_on, why
+            )
+        )
+    if severity == "critical" and stockout is not None and stockout <= horizon_days:
+        why = f"runs out in {stockout:g} days"
+        if inputs["arrival_in_days"] is not None:
+            why += f"; an order of today arrives in {inputs['arrival_in_days']} days"
+        found.append(
+            StockException(
+                "projected_stockout", sku, name, severity, value_at_risk_minor, stockout_on, why
+            )
+        )
+    if inputs["excess"] > 0:
+        value = round(inputs["excess"] * unit_cost_minor)
+        why = f"{inputs['excess']:,} more than the order-up-to level or 90 days of cover"
+        found.append(StockException("excess", sku, name, "info", value, None, why))
+    return found
+
+
+def order_exception(
+    *, number: str, sku: str, name: str, value_minor: int, promise_on: date | None,
+    expected_on: date | None, is_confirmed: bool, hours_since_sent: float | None, today: date,
+    runs_out_before: bool,
+) -> StockException | None:  # fmt: skip
+    """The exception of one open order line: late, or sent and not confirmed for two days."""
+    if promise_on is not None and expected_on is not None and expected_on > promise_on:
+        days = (expected_on - promise_on).days
+        why = f"promised {promise_on.isoformat()}, now expected {expected_on.isoformat()}"
+        severity = "critical" if runs_out_before else "warning"
+        why = f"{days} days late: {why}"
+        return StockException("late_po", sku, name, severity, value_minor, expected_on, why, number)
+    if promise_on is not None and promise_on < today:
+        why = f"{(today - promise_on).days} days late: promised {promise_on.isoformat()}"
+        return StockException("late_po", sku, name, "warning", value_minor, promise_on, why, number)
+    is_silent = hours_since_sent is not None and hours_since_sent > CONFIRM_WITHIN_HOURS
+    if not is_confirmed and is_silent:
+        why = f"sent {round(hours_since_sent or 0)} hours ago and not confirmed"
+        return StockException(
+            "unconfirmed_po", sku, name, "warning", value_minor, promise_on, why, number
+        )
+    return None
+
+
+def worklist(found: Sequence[StockException]) -> list[StockException]:
+    """Order by severity, then by value at risk."""
+    return sorted(found, key=lambda e: (_URGENCY[e.severity], -e.value_at_risk_minor, e.sku))
+
+
+def counts(found: Sequence[StockException]) -> dict[str, int]:
+    """Number of exceptions by type."""
+    seen = Counter(exception.type for exception in found)
+    return {name: seen[name] for name in TYPES if seen[name]}

@@ -1,0 +1,151 @@
+"""Collects exceptions from the current recommendations and the open orders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from db.models.catalog import Item, Supplier
+from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment
+from db.types import OrderState, ShipmentStatus
+from tools.alerts.core import StockException, item_exceptions, order_exception, worklist
+from tools.cases.service import today_of
+from tools.clock import Clock
+from tools.company import Company
+from tools.recommendations.service import CurrentAdvice, current_recommendations
+from tools.suppliers.core import to_company_minor
+from tools.suppliers.service import exchange_rates
+
+_SENT = (
+    OrderState.SENT,
+    OrderState.CONFIRMED,
+    OrderState.CHANGED,
+    OrderState.PARTIALLY_RECEIVED,
+)
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """Exceptions, most urgent first, and how fresh they are."""
+
+    exceptions: list[StockException]
+    as_of: datetime
+    warnings: list[str]
+
+
+def exceptions(
+    session: Session,
+    *,
+    clock: Clock,
+    company: Company,
+    types: Sequence[str] | None = None,
+    supplier: Supplier | None = None,
+    horizon_days: int = 30,
+) -> Worklist:
+    """Return what needs attention now, most urgent first."""
+    advice = current_recommendations(session, clock=clock, company=company)
+    items = {item.id: item for item in session.exec(select(Item))}
+    rates = exchange_rates(session, company)
+    found = _of_items(advice, items, rates, supplier, horizon_days)
+    runs_out = {
+        c.recommendation.item_id: c.recommendation.projected_stockout_on for c in advice.items
+    }
+    found += _of_orders(session, items, rates, supplier, runs_out, clock=clock, company=company)
+    wanted = [e for e in found if types is None or e.type in types]
+    as_of = clock.now() if advice.run is None else advice.run.as_of_at
+    return Worklist(worklist(wanted), as_of, advice.warnings)
+
+
+def _of_items(
+    advice: CurrentAdvice,
+    items: dict[int, Item],
+    rates: dict[str, int],
+    supplier: Supplier | None,
+    horizon_days: int,
+) -> list[StockException]:
+    found: list[StockException] = []
+    for current in advice.items:
+        row = current.recommendation
+        if supplier is not None and row.supplier_id != supplier.id:
+            continue
+        item = items[row.item_id]
+        found += item_exceptions(
+            sku=item.sku,
+            name=item.name,
+            severity=row.severity,
+            value_at_risk_minor=row.value_at_risk_minor,
+            unit_cost_minor=item.unit_cost_minor * rates.get(item.currency, 1_000_000) / 1_000_000,
+            latest_order_on=row.latest_order_on,
+            stockout_on=row.projected_stockout_on,
+            inputs=row.inputs,
+            is_planned=row.supplier_id is not None,
+            horizon_days=horizon_days,
+        )
+    return found
+
+
+def _of_orders(
+    session: Session,
+    items: dict[int, Item],
+    rates: dict[str, int],
+    supplier: Supplier | None,
+    runs_out: dict[int, date | None],
+    *,
+    clock: Clock,
+    company: Company,
+) -> list[StockException]:
+    today = today_of(clock, company)
+    found = []
+    for line, order, eta_on in session.execute(_open_lines(supplier)):
+        item = items[line.item_id]
+        balance = line.ordered_units - line.received_units - line.short_closed_units
+        stockout_on = runs_out.get(item.id)
+        exception = order_exception(
+            number=order.number,
+            sku=item.sku,
+            name=item.name,
+            value_minor=_value(balance * line.unit_price_minor, order.currency, rates),
+            promise_on=line.promise_on or order.promise_on,
+            expected_on=eta_on,
+            is_confirmed=order.state != OrderState.SENT,
+            hours_since_sent=_hours(order.sent_at, clock.now()),
+            today=today,
+            runs_out_before=None not in (stockout_on, eta_on) and stockout_on < eta_on,
+        )
+        if exception is not None:
+            found.append(exception)
+    return found
+
+
+def _open_lines(supplier: Supplier | None) -> Any:
+    balance = (
+        col(PurchaseOrderLine.ordered_units)
+        - col(PurchaseOrderLine.received_units)
+        - col(PurchaseOrderLine.short_closed_units)
+    )
+    on_road = (
+        select(Shipment.order_id, func.max(Shipment.eta_on).label("eta_on"))
+        .where(col(Shipment.status).not_in((ShipmentStatus.DELIVERED, ShipmentStatus.EXPIRED)))
+        .group_by(col(Shipment.order_id))
+        .subquery()
+    )
+    statement = (
+        select(PurchaseOrderLine, PurchaseOrder, on_road.c.eta_on)
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(PurchaseOrderLine.order_id))
+        .outerjoin(on_road, on_road.c.order_id == col(PurchaseOrder.id))
+        .where(col(PurchaseOrder.state).in_(_SENT), balance > 0)
+    )
+    if supplier is not None:
+        statement = statement.where(PurchaseOrder.supplier_id == supplier.id)
+    return statement
+
+
+def _value(minor: int, currency: str, rates: dict[str, int]) -> int:
+    return to_company_minor(minor, currency, rates) if currency in rates else minor
+
+
+def _hours(sent_at: datetime | None, now: datetime) -> float | None:
+    return None if sent_at is None else (now - sent_at).total_seconds() / 3600

@@ -1,0 +1,143 @@
+"""Follows an order or a tracking number to where the goods are."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from db.models.catalog import Item, Supplier
+from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment, ShipmentEvent
+from db.types import OrderState, ShipmentStatus
+from tools.cases.service import today_of
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import InvalidInput, NotFound
+from tools.shipments.core import days_late, expected_on, hours_since
+from tools.suppliers.core import quoted_note
+
+_ARRIVED = (OrderState.RECEIVED, OrderState.CLOSED)
+_SHOWN_EVENTS = 10
+
+
+def shipment_view(
+    session: Session,
+    po_id: str | None,
+    tracking: str | None,
+    *,
+    clock: Clock,
+    company: Company,
+) -> tuple[dict[str, Any], datetime | None]:
+    """Return where an order's goods are, and when that was last heard.
+
+    Raises:
+        InvalidInput: Neither or both of order and tracking are given.
+        NotFound: There is no such order or tracking number.
+    """
+    if (po_id is None) == (tracking is None):
+        raise InvalidInput("give either po_id or tracking", next_step="Name one order.")
+    order, shipment = _find(session, po_id, tracking)
+    supplier = session.get_one(Supplier, order.supplier_id)
+    events = _events(session, shipment)
+    lines = _lines(session, order, shipment)
+    promise = order.promise_on or min((p for *_, p in lines if p is not None), default=None)
+    is_delivered = order.state in _ARRIVED
+    status = ShipmentStatus.UNKNOWN if shipment is None else shipment.status
+    due = expected_on(
+        None if shipment is None else shipment.eta_on, promise,
+        today=today_of(clock, company), is_delivered=is_delivered,
+    )  # fmt: skip
+    last_at = max((event.occurred_at for event in events), default=None)
+    data = {
+        "po_id": order.number,
+        "supplier": supplier.name,
+        "state": order.state.value,
+        "status": status.value,
+        "carrier": "" if shipment is None else shipment.carrier,
+        "tracking": "" if shipment is None else shipment.tracking,
+        "eta": None if due is None else due.isoformat(),
+        "eta_source": _source(shipment, promise is not None),
+        "promise": None if promise is None else promise.isoformat(),
+        "days_late": days_late(due, promise),
+        "last_event_age_h": hours_since(last_at, clock.now()),
+        "events": [_event_view(event) for event in events[:_SHOWN_EVENTS]],
+        "lines": [line for line, _ in lines],
+    }
+    return data, last_at or (None if shipment is None else shipment.updated_at)
+
+
+def _source(shipment: Shipment | None, is_promised: bool) -> str:
+    if shipment is not None and shipment.eta_on is not None:
+        return shipment.eta_source
+    return "promise" if is_promised else ""
+
+
+def _find(
+    session: Session, po_id: str | None, tracking: str | None
+) -> tuple[PurchaseOrder, Shipment | None]:
+    if tracking is not None:
+        shipment = session.exec(
+            select(Shipment).where(
+                (Shipment.tracking == tracking.strip()) | (Shipment.number == tracking.strip())
+            )
+        ).first()
+        if shipment is None:
+            raise NotFound(f"no shipment has the tracking number {tracking!r}")
+        return session.get_one(PurchaseOrder, shipment.order_id), shipment
+    number = _order_number(po_id or "")
+    order = session.exec(select(PurchaseOrder).where(PurchaseOrder.number == number)).first()
+    if order is None:
+        raise NotFound(
+            f"there is no order {po_id!r}", next_step="List the orders to see their numbers."
+        )
+    latest = select(Shipment).where(Shipment.order_id == order.id)
+    return order, session.exec(latest.order_by(col(Shipment.updated_at).desc())).first()
+
+
+def _order_number(text: str) -> str:
+    """Accept 1042, po-1042 and PO 1042."""
+    plain = text.strip().upper().replace(" ", "-")
+    return f"PO-{plain}" if plain.isdigit() else plain
+
+
+def _events(session: Session, shipment: Shipment | None) -> list[ShipmentEvent]:
+    if shipment is None:
+        return []
+    statement = select(ShipmentEvent).where(ShipmentEvent.shipment_id == shipment.id)
+    newest_first = (col(ShipmentEvent.occurred_at).desc(), col(ShipmentEvent.id).desc())
+    return list(session.exec(statement.order_by(*newest_first)))
+
+
+def _event_view(event: ShipmentEvent) -> dict[str, Any]:
+    return {
+        "at": event.occurred_at.isoformat(timespec="minutes"),
+        "status": event.status.value,
+        "description": quoted_note(event.description),
+        "place": quoted_note(event.place),
+    }
+
+
+def _lines(
+    session: Session, order: PurchaseOrder, shipment: Shipment | None
+) -> list[tuple[dict[str, Any], Any]]:
+    statement = (
+        select(PurchaseOrderLine, Item)
+        .join(Item, col(Item.id) == col(PurchaseOrderLine.item_id))
+        .where(PurchaseOrderLine.order_id == order.id)
+        .order_by(col(PurchaseOrderLine.line_number))
+    )
+    rows = session.exec(statement).all()
+    shipped = None if shipment is None or len(rows) != 1 else shipment.shipped_units
+    return [
+        (
+            {
+                "sku": item.sku,
+                "ordered": line.ordered_units,
+                "shipped": shipped,
+                "received": line.received_units,
+                "balance": line.ordered_units - line.received_units - line.short_closed_units,
+                "uom": item.uom,
+            },
+            line.promise_on,
+        )
+        for line, item in rows
+    ]
