@@ -238,7 +238,7 @@ def _lead_time_demand(
 ) -> LeadTimeDemand | None:
     """Demand over the planned lead time, or over the quoted one before the first plan."""
     planned = session.scalars(
-        select(Policy.lead_time_mean_days).where(  # type: ignore[call-overload]
+        select(col(Policy.lead_time_mean_days)).where(
             col(Policy.item_id) == forecast.item_id,
             col(Policy.location_id) == forecast.location_id,
         )

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import date, timedelta
 
 import numpy as np
@@ -162,3 +164,12 @@ class TestSelection:
     def test_the_default_must_be_scored(self) -> None:
         with pytest.raises(InvalidInput, match="'median'"):
             selection.preferred({}, default="median")
+
+
+def test_answering_from_stored_forecasts_does_not_import_the_model_library() -> None:
+    program = (
+        "import sys, tools.forecasting.tool; "
+        "sys.exit(any(name.startswith('statsforecast') for name in sys.modules))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

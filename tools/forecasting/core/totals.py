@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri  # the normal quantile, without the weight of scipy.stats
 
 from tools.errors import InvalidInput
 from tools.forecasting.core.replay import Replay, series_scale
@@ -170,7 +170,7 @@ def spread(
     else:
         scale = _UNTESTED_WIDENING * np.nanstd(units, axis=1)[:, None]
         sd = scale * np.sqrt(steps)
-        quantiles = total[..., None] + sd[..., None] * norm.ppf(LEVELS)
+        quantiles = total[..., None] + sd[..., None] * ndtri(LEVELS)
     cap = np.maximum(_CAP * _highest_totals(units, steps), total)[..., None]
     quantiles = np.maximum.accumulate(np.clip(quantiles, 0.0, cap), axis=2)
     return Spread(steps, sd, quantiles, is_tested)
@@ -260,7 +260,7 @@ def total_quantile(
     expected = total_mean(mean, days=days)
     stored = forecast_total_quantiles.get("days") or []
     if not stored:
-        return max(0.0, expected + float(norm.ppf(level)) * total_sd(forecast_total_sd, days))
+        return max(0.0, expected + float(ndtri(level)) * total_sd(forecast_total_sd, days))
     at_day = np.array([total_mean(mean, days=day) for day in stored])
     known = sorted((float(key), key) for key in forecast_total_quantiles if key != "days")
     offsets = [
@@ -280,7 +280,7 @@ def _on_root_of_time(days: Sequence[float], values: Any, at: float) -> float:
 
 def _at_level(levels: Sequence[float], offsets: Sequence[float], level: float) -> float:
     """Interpolate on the normal score; beyond the outermost level stretch its offset."""
-    score, scores = float(norm.ppf(level)), norm.ppf(levels)
+    score, scores = float(ndtri(level)), ndtri(levels)
     for edge in (0, -1):
         beyond = score < scores[0] if edge == 0 else score > scores[-1]
         if beyond and scores[edge] != 0:
