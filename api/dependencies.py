@@ -1,10 +1,12 @@
 """What routes ask for, and how they ask the tools."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from agent.toolbox import all_tools
 from api.auth import current_actor
 from api.background import Background
 from api.bootstrap import System
@@ -28,8 +30,14 @@ ActorDep = Annotated[Actor, Depends(current_actor)]
 BackgroundDep = Annotated[Background, Depends(_background)]
 
 
-def ask(system: System, actor: Actor, tool: Tool, **arguments: Any) -> dict[str, Any]:
+def ask(system: System, actor: Actor, tool_name: str, **arguments: Any) -> dict[str, Any]:
     """Call a tool as the chat would, so that one question gives one number on every door.
+
+    Args:
+        system: The running system.
+        actor: Who asks.
+        tool_name: Name of the tool.
+        arguments: Its arguments; those that are None are left to the tool.
 
     Returns:
         The envelope without ``ok``: data, as_of, data_age_s, warnings, refs.
@@ -40,7 +48,13 @@ def ask(system: System, actor: Actor, tool: Tool, **arguments: Any) -> dict[str,
     given: Mapping[str, Any] = {
         name: value for name, value in arguments.items() if value is not None
     }
-    envelope = tool.call(system.tool_context(actor), given)
+    envelope = _tool(tool_name).call(system.tool_context(actor), given)
     if not envelope.pop("ok"):
         raise error_of(envelope)
     return envelope
+
+
+@cache
+def _tool(name: str) -> Tool:
+    (found,) = (tool for tool in all_tools() if tool.name == name)
+    return found

@@ -13,9 +13,6 @@ from api.dependencies import ActorDep, SystemDep, ask
 from api.routes.examples import answers
 from db.models.catalog import Item
 from tools.errors import InvalidInput, NotEnoughData, NotFound
-from tools.forecasting.tool import forecast_demand
-from tools.replenishment.tool import compute_reorder_point, recommend_orders
-from tools.stock.tool import get_stock_position
 
 router = APIRouter(tags=["planning"])
 
@@ -116,7 +113,7 @@ def get_forecast(
 ) -> Answer:
     """Forecast an item's demand, as the chat does."""
     asked = {"horizon_days": horizon_days, "level": level, "location": location}
-    return Answer(**ask(system, actor, forecast_demand, sku=sku, **asked))
+    return Answer(**ask(system, actor, "forecast_demand", sku=sku, **asked))
 
 
 @router.get(
@@ -139,13 +136,13 @@ def get_item(
     location: Annotated[str | None, Query(max_length=32)] = None,
 ) -> ItemDetail:
     """Show where an item stands, its reorder policy and the newest recommendation."""
-    position = ask(system, actor, get_stock_position, sku=sku, location=location)
+    position = ask(system, actor, "get_stock_position", sku=sku, location=location)
     found = position["data"]["sku"]
     warnings = list(position["warnings"])
     policy, recommendation = None, None
     try:
-        policy = ask(system, actor, compute_reorder_point, sku=found, location=location)["data"]
-        lines = ask(system, actor, recommend_orders, sku=found, limit=1)["data"]["lines"]
+        policy = ask(system, actor, "compute_reorder_point", sku=found, location=location)["data"]
+        lines = ask(system, actor, "recommend_orders", sku=found, limit=1)["data"]["lines"]
         recommendation = lines[0] if lines else None
     except (NotEnoughData, NotFound) as error:  # the position is worth showing all the same
         warnings.append(error.message)
@@ -177,7 +174,7 @@ def list_recommendations(
     limit: Annotated[int | None, Query(ge=1, le=50)] = None,
 ) -> Answer:
     """List what to order today, the most money at risk first."""
-    return Answer(**ask(system, actor, recommend_orders, supplier=supplier, limit=limit))
+    return Answer(**ask(system, actor, "recommend_orders", supplier=supplier, limit=limit))
 
 
 def encode_cursor(sku_key: str) -> str:

@@ -13,7 +13,6 @@ from db.types import OrderState
 from tools.purchasing.core.money import amount_text
 from tools.purchasing.core.views import LineView, OrderView
 from tools.purchasing.service import reading
-from tools.purchasing.tool import list_orders as list_orders_tool
 
 router = APIRouter(tags=["orders"])
 
@@ -119,7 +118,7 @@ def list_orders(
     """List purchase orders, the newest first, as the chat does."""
     asked = {"supplier": supplier, "sku": sku, "limit": limit}
     state = None if status is None else status.value
-    return Answer(**ask(system, actor, list_orders_tool, status=state, **asked))
+    return Answer(**ask(system, actor, "list_orders", status=state, **asked))
 
 
 @router.get(

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from agent.toolbox import all_tools
 from tests.conftest import NOW
 from tests.factories import make_item
 from tests.factories_rest import Door, actor_of, eventually, make_template, open_door
 from tools.clock import FixedClock
 from tools.identity.service import create_api_key, revoke_api_key
-from tools.stock.tool import get_stock_position
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,8 @@ class TestItems:
     def test_a_position_is_the_tools_position(self, door: Door) -> None:
         shown = door.as_("vera").get("/v1/items/WIDGET-A").json()
 
-        asked = get_stock_position.call(
-            door.system.tool_context(actor_of(door, "vera")), {"sku": "WIDGET-A"}
-        )
+        (tool,) = (tool for tool in all_tools() if tool.name == "get_stock_position")
+        asked = tool.call(door.system.tool_context(actor_of(door, "vera")), {"sku": "WIDGET-A"})
         assert shown["position"] == asked["data"]
         assert shown["position"]["inventory_position"] == 840  # 620 - 80 + 300
         assert shown["policy"]["reorder_point"] == 1244  # 900 + 1.645 sqrt(9*20^2 + 100^2*2^2)
