@@ -5,11 +5,12 @@ Nothing here computes a figure that a planner would act on.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -186,7 +187,19 @@ def reply(text: str) -> RenderableType:
         from rich.markdown import Markdown
 
         return Markdown(text)
-    return Text(text)
+    return Group(*(_hanging(line) for line in text.splitlines()))
+
+
+def _hanging(line: str) -> RenderableType:
+    """A line of text; what wraps of a list item stands under its text, not under its mark."""
+    mark = re.match(r"\s*(?:\d+[.)]|[-*\N{BULLET}])\s+", line)
+    if mark is None:
+        return Text(line)
+    item = Table.grid()
+    item.add_column(no_wrap=True)
+    item.add_column()
+    item.add_row(Text(mark[0]), Text(line[mark.end() :]))
+    return item
 
 
 def plain_sentence(text: str) -> str:

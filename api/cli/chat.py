@@ -30,6 +30,7 @@ class Chat:
             self._conversations = shell.system.conversations
         self.thread_id = thread_id or self._conversations.create_thread(actor)
         self.approval: dict[str, Any] | None = None  # the last one that was requested here
+        self._card: dict[str, Any] | None = None  # shown under the reply of its turn
 
     def say(self, text: str) -> None:
         """Send a message and show what happens until the reply is complete."""
@@ -53,9 +54,11 @@ class Chat:
             self._shell.show(Text(f"  · {step}", style="dim"))
         elif event.kind == "message.completed":
             self._shell.show(Padding(rendering.reply(str(content["text"])), (1, 2, 1, 2)))
+            if self._card is not None:
+                self._shell.show(screens.approval_request(self._card))
+                self._card = None
         elif event.kind == "approval.requested":
-            self.approval = dict(content)
-            self._shell.show(screens.approval_request(content), Text())
+            self.approval = self._card = dict(content)
 
 
 def chat(

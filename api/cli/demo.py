@@ -177,6 +177,7 @@ def _play(shell: Terminal) -> None:
 
 
 def _decide(shell: Terminal, approval: Mapping[str, Any]) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     from api import rendering
@@ -195,8 +196,8 @@ def _decide(shell: Terminal, approval: Mapping[str, Any]) -> None:
     settled = decide.settle(shell, manager, view, Decision.APPROVE)
     decide.tell(shell, settled)
     if settled.narration:
-        shell.show(Text(), Text(f"and in {PLANNER}'s chat:", style="dim"))
-        shell.show(rendering.reply(settled.narration))
+        shell.show(Text(), Text(f"meanwhile in {PLANNER}'s conversation:", style="dim"))
+        shell.show(Padding(rendering.reply(settled.narration), (0, 2)))
     for delivery in settled.deliveries:
         path = delivered_file(shell, delivery.reference)
         shell.show(Text(), Text(f"$ cat {path}", style="bold"))
@@ -219,7 +220,7 @@ def _verify(shell: Terminal) -> None:
 def _what_next(shell: Terminal) -> None:
     from rich.text import Text
 
-    from api import rendering
+    from api.cli import screens
 
     folder = shell.settings.data_dir
     rows = [
@@ -233,4 +234,4 @@ def _what_next(shell: Terminal) -> None:
     shell.show(Text(), Text("Try next", style="bold"))
     if folder != Path(".quartermaster"):
         rows.insert(0, (f"export QM_DATA_DIR={folder}", "the commands below find this demo"))
-    shell.show(rendering.facts([(what, Text(command)) for command, what in rows]))
+    shell.show(screens.next_steps(rows))

@@ -32,12 +32,9 @@ def show_today(
     shell: Terminal, actor: "Actor", *, supplier: str | None = None, limit: int = 10
 ) -> None:
     """Print the morning list."""
-    from tools.alerts.tool import list_exceptions
-    from tools.replenishment.tool import recommend_orders
-
     narrowed = {"supplier": supplier} if supplier else {}
-    orders = shell.ask(recommend_orders, actor, limit=limit, **narrowed)
-    exceptions = shell.ask(list_exceptions, actor, limit=1, **narrowed)
+    orders = shell.ask("recommend_orders", actor, limit=limit, **narrowed)
+    exceptions = shell.ask("list_exceptions", actor, limit=1, **narrowed)
     if shell.is_json:
         data_of(orders), data_of(exceptions)
         shell.emit({"ok": True, "recommendations": orders, "exceptions": exceptions})
@@ -65,20 +62,13 @@ def item(
 
 
 def _item_parts(shell: Terminal, actor: "Actor", sku: str) -> dict[str, dict[str, Any]]:
-    from tools.forecasting.tool import forecast_demand
-    from tools.replenishment.tool import (
-        compute_reorder_point,
-        explain_recommendation,
-        get_stock_position,
-    )
-
-    position = shell.ask(get_stock_position, actor, sku=sku)
+    position = shell.ask("get_stock_position", actor, sku=sku)
     exact = data_of(position)["sku"]
     return {
         "position": position,
-        "policy": shell.ask(compute_reorder_point, actor, sku=exact),
-        "forecast": shell.ask(forecast_demand, actor, sku=exact, horizon_days=56),
-        "recommendation": shell.ask(explain_recommendation, actor, sku=exact),
+        "policy": shell.ask("compute_reorder_point", actor, sku=exact),
+        "forecast": shell.ask("forecast_demand", actor, sku=exact, horizon_days=56),
+        "recommendation": shell.ask("explain_recommendation", actor, sku=exact),
     }
 
 
@@ -135,11 +125,9 @@ def orders(
 ) -> None:
     """List purchase orders, newest first."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        from tools.purchasing.tool import list_orders
-
         wanted = {"status": state, "supplier": supplier, "limit": limit}
         arguments = {name: value for name, value in wanted.items() if value is not None}
-        envelope = shell.ask(list_orders, shell.actor(), **arguments)
+        envelope = shell.ask("list_orders", shell.actor(), **arguments)
         data = data_of(envelope)
         if shell.is_json:
             shell.emit(envelope)

@@ -4,7 +4,7 @@ Pure functions from JSON values to rich text; nothing here computes a figure to 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from rich.box import Box
 from rich.console import Group, RenderableType
@@ -51,7 +51,7 @@ def morning_list(orders: Data, exceptions: Data, *, at: datetime) -> RenderableT
     )
     parts: list[RenderableType] = [head, Text()]
     if orders["lines"]:
-        parts.append(order_lines(orders["lines"], orders["currency"]))
+        parts.append(order_lines(orders["lines"], currency=orders["currency"], today=at.date()))
         if count > len(orders["lines"]):
             parts.append(Text(f"and {units(count - len(orders['lines']))} more", style="dim"))
         parts.append(Text())
@@ -59,10 +59,10 @@ def morning_list(orders: Data, exceptions: Data, *, at: datetime) -> RenderableT
     return Group(*parts)
 
 
-def order_lines(lines: Iterable[Data], currency: str) -> Table:
+def order_lines(lines: Iterable[Data], *, currency: str, today: date) -> Table:
     """Recommended order lines."""
     table = grid(
-        "", "item", "name", ">order", "from", f">{currency}", "runs out", "arrives", ">at risk"
+        "", "item", "name", ">order", "from", f">{currency}", "runs out", "order by", ">at risk"
     )
     for index, line in enumerate(lines, start=1):
         style = SEVERITY_STYLE.get(str(line["severity"]), "")
@@ -74,10 +74,17 @@ def order_lines(lines: Iterable[Data], currency: str) -> Table:
             short(line["supplier"] or NOTHING, 14),
             money(line["amount"]),
             Text(in_days(line["stockout_in_days"]), style=style),
-            in_days(line["arrival_in_days"]),
+            Text(deadline(line["latest_order_date"], today), style=style),
             money_short(line["value_at_risk"]),
         )
     return table
+
+
+def deadline(value: str | None, today: date) -> str:
+    """Write the last day on which to act; ``today`` when it has passed."""
+    if value is None:
+        return NOTHING
+    return "today" if date.fromisoformat(value) <= today else day(value)
 
 
 EXCEPTION_NAMES = {
@@ -336,7 +343,7 @@ def approval_facts(row: Data) -> RenderableType:
         ("until", instant(row["expires_at"])),
         ("need by", day(row["need_by"])),
         ("note", row["note"]),
-        ("signed", f"{row['approval_id']}, version {row['version']}, {row['fingerprint'][:12]}"),
+        ("request", f"{row['approval_id']}, version {row['version']}, {row['fingerprint'][:12]}"),
     ]
     about += [(check["level"], check["message"]) for check in row["checks"]]
     if row["state"] != "pending":
@@ -346,10 +353,11 @@ def approval_facts(row: Data) -> RenderableType:
 
 
 def packs(line: Data) -> str:
-    """Write whole purchase units: ``16 case of 120``."""
+    """Write whole purchase units: ``16 cases of 120``."""
     if not line["packs"] or line["pack_units"] == 1:
         return ""
-    return f"{units(line['packs'])} {line['pack_uom']} of {units(line['pack_units'])}"
+    plural = "" if line["packs"] == 1 else "s"
+    return f"{units(line['packs'])} {line['pack_uom']}{plural} of {units(line['pack_units'])}"
 
 
 def question(row: Data) -> str:
@@ -375,3 +383,13 @@ def delivery_line(delivery: Data, folder: str) -> Text:
         text = f"{delivery['order_number']} could not be delivered: {delivery['error']}"
         return Text(f"{text}. It is tried again.", style="red")
     return Text(f"{delivery['order_number']} delivered: {folder}/{delivery['reference']}", "green")
+
+
+def next_steps(rows: Iterable[tuple[str, str]]) -> Table:
+    """Commands to try, and what each shows."""
+    table = Table.grid(padding=(0, 3, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim")
+    for command, what in rows:
+        table.add_row(Text(command), what)
+    return table

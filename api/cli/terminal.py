@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from db.types import Actor
     from tools.clock import Clock
-    from tools.wrapping import Tool, ToolContext
+    from tools.wrapping import ToolContext
 
 ERROR, USAGE, REJECTED, STALE, NOT_ALLOWED = 1, 2, 3, 4, 5  # exit codes; 0 is success
 PIPE_WIDTH = 100  # columns when nobody looks: the same on every machine
@@ -126,9 +126,11 @@ class Terminal:
         """What a tool needs to know about the caller."""
         return self.system.tool_context(actor)
 
-    def ask(self, tool: "Tool", actor: "Actor", **arguments: Any) -> dict[str, Any]:
-        """Run a tool, the same as in the chat, and return its envelope."""
-        return tool.call(self.context(actor), arguments)
+    def ask(self, tool: str, actor: "Actor", **arguments: Any) -> dict[str, Any]:
+        """Run a tool by name, the same as in the chat, and return its envelope."""
+        from agent.toolbox import all_tools, run_tool
+
+        return run_tool(all_tools(), self.context(actor), tool, arguments)
 
     def show(self, *renderables: "RenderableType") -> None:
         """Print for people; no trailing blanks when the output is a file or a pipe."""

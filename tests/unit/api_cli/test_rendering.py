@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import StringIO
 from typing import Any
 
@@ -73,7 +73,7 @@ def test_the_morning_list_fits_a_hundred_columns() -> None:
         "supplier": "Beacon Textiles",
     }
 
-    shown = lines(screens.order_lines([long], "GBP"))
+    shown = lines(screens.order_lines([long], currency="GBP", today=date(2026, 3, 2)))
 
     assert len(shown) == 2
     assert "…" not in shown[0]
@@ -111,6 +111,20 @@ def test_a_step_says_what_is_looked_at(tool: str, arguments: dict[str, Any], sai
 
 def test_plain_replies_keep_their_lines_and_markup_like_text() -> None:
     assert lines(rendering.reply("one [bold]\ntwo")) == ["one [bold]", "two"]
+
+
+def test_what_wraps_of_a_list_item_stands_under_its_text() -> None:
+    shown = lines(rendering.reply("1. " + "word " * 30))
+
+    assert shown[0].startswith("1. word")
+    assert shown[1].startswith("   word")
+
+
+def test_a_deadline_that_has_passed_is_today() -> None:
+    today = date(2026, 3, 2)
+
+    assert screens.deadline("2026-02-20", today) == "today"
+    assert screens.deadline("2026-03-04", today) == "Wed 4 Mar"
 
 
 def test_the_card_of_a_request_says_how_to_decide() -> None:
