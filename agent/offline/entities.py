@@ -71,15 +71,18 @@ class Linker:
         """Candidates that an answer such as "M", "the medium one" or "GLOVE-M" picks."""
         given = set(spaced(answer).split()) | set(words(answer))
         scores = {value: self._likeness(value, given) for value in values}
-        best = max(scores.values(), default=0)
-        return [value for value in values if best > 0 and scores[value] == best]
+        best = max(scores.values(), default=(0, 0))
+        return [value for value in values if best > (0, 0) and scores[value] == best]
 
-    def _likeness(self, sku: str, given: set[str]) -> int:
+    def _likeness(self, sku: str, given: set[str]) -> tuple[int, int]:
+        """Shared words with SKU and name, then with other names."""
         item = next((item for item in self.index.items if item.sku == sku), None)
         own = set(spaced(sku).split())
-        if item is not None:
-            own |= {word for text in (item.name, *item.aliases) for word in words(text)}
-        return len(own & given)
+        if item is None:
+            return len(own & given), 0
+        own |= set(words(item.name))
+        others = {word for text in item.aliases for word in words(text)}
+        return len(own & given), len(others & given)
 
     def _windows(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,8 @@ def fit(rows: Sequence[Example]) -> Scorer:
     likeness = features @ features.T
     balance = np.linalg.solve(likeness + _RIDGE * np.eye(len(rows)), wanted)
     words = frozenset(word for row in rows for word in _WORD.findall(row.text))
-    return Scorer(intents, columns, rarity, features.T @ balance, words)
+    weights = (features.T @ balance).astype(np.float64)
+    return Scorer(intents, columns, rarity, weights, words)
 
 
 def _vector(
@@ -134,7 +136,7 @@ def _grams(text: str) -> Counter[str]:
     """Words, pairs of words, and groups of 2 to 5 letters inside words."""
     words = re.findall(r"[a-z']+|\?", text)
     grams = Counter(f"w:{word}" for word in words)
-    grams.update(f"w:{a} {b}" for a, b in zip(words, words[1:], strict=False))
+    grams.update(f"w:{a} {b}" for a, b in pairwise(words))
     for word in words:
         padded = f" {word} "
         for size in (2, 3, 4, 5):

@@ -121,10 +121,10 @@ def _schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
 def _offered(decision: Decision, tools: Mapping[str, Json]) -> Decision:
     """Keep to the tools that are bound and to the arguments that they have."""
     absent = [request.tool for request in decision.calls if request.tool not in tools]
-    if absent:
+    if absent and len(absent) == len(decision.calls):
         return say("answer", replies.NOT_AVAILABLE.format(tool=absent[0].replace("_", " ")))
     calls = []
-    for request in decision.calls:
+    for request in (request for request in decision.calls if request.tool in tools):
         known = {k: v for k, v in request.arguments.items() if k in tools[request.tool]}
         calls.append(Request(request.tool, known))
     return Decision(decision.kind, tuple(calls), decision.text, decision.request)

@@ -25,9 +25,14 @@ _FILLER = re.compile(
 )
 _FOLLOW_UP = re.compile(
     r"^(?:and|what about|how about|same (?:again )?for|(?:do )?the same for|same|now|now for|also|"
-    r"for|then|ok|with|in|at|over|use|try|only)*[\s,]*(?:and |for |with |the |in |at |over |service )*"
+    r"for|then|ok|with|in|at|over|use|try|only)*[\s,]*"
+    r"(?:and |for |with |the |in |at |over |service )*"
     r"(?:xitem|xsupplier|xlocation|xdur|xpct|xqty)(?:,? (?:and )?xitem)*"
     r"(?: instead| too| as well| then| service(?: level)?| please)*\s?\?*$"
+)
+_STARTS_ANEW = re.compile(
+    r"^(?:please )?(?:list|show|find|what|which|how|why|where|when|who|is|are|do|does|did|should|"
+    r"can|could|will|forecast|compare|cancel|draft|order|buy|track|help|any|hi|hello|thanks)\b"
 )
 _READS = ("get_stock_position", "forecast_demand", "compute_reorder_point", "list_exceptions",
           "recommend_orders", "explain_recommendation", "simulate_scenario", "compare_suppliers",
@@ -90,7 +95,7 @@ def chosen(s: Situation) -> Decision | None:
 
 
 def _packs(s: Situation, refused: Call) -> Decision | None:
-    """ "3" after "2 or 3?": the same draft with that many whole packs."""
+    """After "2 or 3?", a "3": the same draft with that many whole packs."""
     packs = [row.get("packs") for row in rows(refused.details, "options")]
     given = [q.value for q in s.reading.quantities if q.value in packs]
     if len(given) != 1 or s.items():
@@ -157,7 +162,7 @@ def completed(s: Situation) -> str | None:
 
 
 def _with_choice(s: Situation, found: Call, request: str) -> str | None:
-    """ "M, from Medline" after three sizes: the first request with GLOVE-M, and the rest."""
+    """After three sizes, "M, from Medline": the first request with GLOVE-M, and the rest."""
     values = tuple(str(row.get("sku")) for row in rows(found.data, "matches"))
     head, _, rest = s.reading.text.partition(",")
     is_yes = len(values) == 1 and YES.match(head.lower()) is not None
@@ -175,11 +180,11 @@ def _with_choice(s: Situation, found: Call, request: str) -> str | None:
 def _is_fragment(s: Situation) -> bool:
     """Few words besides what was asked for: an answer rather than a new request."""
     words = [word for word in s.text.split() if not word.startswith("x")]
-    return len(words) <= 5
+    return len(words) <= 5 and not _STARTS_ANEW.match(s.text)
 
 
 def follow_up(s: Situation) -> Decision | None:
-    """ "And SKU-2?", "same for X", "98 %?", "next 8 weeks": the last look-up, with one change."""
+    """The last look-up with one change: "and SKU-2?", "same for X", "98 %?", "8 weeks"."""
     if not _FOLLOW_UP.match(s.text) or not s.history.last.calls:
         return None
     calls = s.history.last.calls

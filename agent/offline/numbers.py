@@ -4,11 +4,12 @@ import re
 
 from agent.offline.reading import Canvas, Quantity, Span
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+]  # fmt: skip
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 WORDS = {word: number for number, word in enumerate(_ONES)} | {
     word: 10 * number for number, word in enumerate(_TENS, start=2)
 }
@@ -46,13 +47,16 @@ _SPELT_QUANTITY = re.compile(
     rf"\b(?P<words>(?:half a|a couple of|a|{_WORD})(?:[ -](?:{_WORD}|hundred|thousand|dozen))*)"
     rf"(?:\s(?P<unit>{_UNIT})\b)?(?:\sof\b)?"
 )
-_FACTORS = (
-    (re.compile(r"\b(?:doubles?|doubled|twice(?: as much| as many)?|2x(?: as much| as many)?)\b"), 100.0),
-    (re.compile(r"\b(?:triples?|tripled|three times as (?:much|many))\b"), 200.0),
-    (re.compile(r"\b(?:halves|halved|half as (?:much|many)|drops? by half|falls? by half)\b"), -50.0),
-    (re.compile(r"\ba quarter (?=more|less|up|down|fewer|higher|lower)"), 25.0),
-    (re.compile(r"\ba fifth\b"), 20.0),
-)  # fmt: skip
+_FACTORS = tuple(
+    (re.compile(pattern), value)
+    for pattern, value in (
+        (r"\b(?:doubles?|doubled|(?:twice|2x)(?: as much| as many)?)\b", 100.0),
+        (r"\b(?:triples?|tripled|three times as (?:much|many))\b", 200.0),
+        (r"\b(?:halves|halved|half as (?:much|many)|(?:drops?|falls?) by half)\b", -50.0),
+        (r"\ba quarter (?=more|less|up|down|fewer|higher|lower)", 25.0),
+        (r"\ba fifth\b", 20.0),
+    )
+)
 _DOWN = re.compile(
     r"\b(?:drop|drops|fall|falls|fell|down|less|fewer|lower|decrease|decreases|decline|declines|"
     r"minus|cut|cuts|reduce|reduced|shrinks?)\b"

@@ -26,9 +26,9 @@ ABILITIES = {
     "find": "finding an item by name",
 }
 NOT_HERE = {
-    "promotion": "I cannot record events, overrides or corrections here; I can calculate a what-if.",
-    "scorecard": "There is no supplier scorecard here; I can compare the suppliers of an item for a "
-    "quantity, with their on-time rate and lead times.",
+    "promotion": "I cannot record events, overrides or corrections here; I can show a what-if.",
+    "scorecard": "There is no supplier scorecard here; I can compare the suppliers of an item for "
+    "a quantity, with their on-time rate and lead times.",
     "impact": "I cannot work out which customers or orders a delay affects; I can show the stock "
     "position of an item with its projected stock-out, or a what-if with a longer lead time.",
     "transfer": "I cannot move stock between locations; I can draft purchase orders only.",
@@ -63,8 +63,8 @@ _REFUSALS = {
     "limits": "Limits and roles are changed by an administrator, not in chat. I changed nothing.",
     "secrets": "I do not have passwords or keys, and my instructions are the policy that everyone "
     "here can read. I show nothing else.",
-    "master": "I cannot change master data in chat: prices, stock and planning parameters come from "
-    "your systems, and an administrator corrects them there. I changed nothing.",
+    "master": "I cannot change master data in chat: prices, stock and planning parameters come "
+    "from your systems, and an administrator corrects them there. I changed nothing.",
     "money": "I cannot pay, move money or write to anyone. I changed nothing.",
     "instructions": "My rules do not change in chat: I look things up and draft; a person decides "
     "in the approval screen. I changed nothing.",

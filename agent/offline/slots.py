@@ -14,7 +14,8 @@ _BACK_TO = re.compile(
 )
 _FIND_WORDS = re.compile(
     r"^(?:please |can you |could you )*(?:find|search(?: for)?|look up|look for|show me|list|"
-    r"what(?:'s| is) the (?:sku|code|article number|item number) (?:of|for)?|do we (?:have|stock|carry)|"
+    r"what(?:'s| is) the (?:sku|code|article number|item number) (?:of|for)?|"
+    r"do we (?:have|stock|carry)|"
     r"which (?:items?|sku)(?: is| are)?(?: called)?|is there|catalogue|items? called)\s*"
 )
 _SLOWER = re.compile(
@@ -33,7 +34,7 @@ _METRICS = (
     (r"otif|on.?time", "otif"),
 )  # fmt: skip
 _STATES = (
-    (r"waiting|await|pending|signature|sign.?off|approvals?\b|to approve|manager", "pending_approval"),
+    (r"waiting|await|pending|signature|sign.?off|approvals?\b|to approve", "pending_approval"),
     (r"drafts?\b", "draft"), (r"\bapproved\b", "approved"), (r"cancel", "cancelled"),
     (r"not (?:yet )?received|not received", None), (r"\breceived\b|arrived", "received"),
     (r"confirmed\b", "confirmed"), (r"\bsent\b|\bsubmitted\b|\bsend\b", "sent"),
@@ -97,11 +98,11 @@ def forecast(s: Situation) -> Decision:
 
 def horizon(s: Situation) -> int | None:
     """Days ahead: "next 6 weeks", or until a date."""
-    if s.reading.durations:
-        return max(1, min(365, int(s.reading.durations[0].value)))
-    if s.reading.periods and s.today and s.reading.periods[-1].last:
-        return max(1, min(365, (s.reading.periods[-1].last - s.today).days))
-    return None
+    days = int(s.reading.durations[0].value) if s.reading.durations else 0
+    if not days and s.reading.periods and s.today and s.reading.periods[-1].last:
+        days = (s.reading.periods[-1].last - s.today).days
+    longest = s.tools.get("forecast_demand", {}).get("horizon_days", {}).get("maximum", 365)
+    return min(days, int(longest)) if days > 0 else None
 
 
 def service_level(s: Situation) -> float | None:

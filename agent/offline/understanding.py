@@ -133,7 +133,7 @@ class Understanding:
         return _PLANS[intent](s)
 
     def _several(self, s: Situation) -> Decision | None:
-        """ "Stock and ROP for X": one plan for each thing that is named."""
+        """One plan for each thing that is named: "stock and ROP for X"."""
         parts = [part for part in _PARTS.split(s.text) if part]
         wanted = [name for part in parts for name in _TOGETHER if _NAMES[name].search(part)]
         wanted = list(dict.fromkeys(wanted))

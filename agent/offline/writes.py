@@ -23,6 +23,11 @@ _NUMBERED = re.compile(
 _TOP = re.compile(r"\b(?:top|first)\s(?P<count>[2-9]|two|three|four|five)\b")
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
 _RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top up)\b|\bby xqty\b")
+_ORDERS = re.compile(
+    r"\b(?:order|ordr|buy|purchase|draft|raise|create|make|write|prepare|place|put|get|bring|take|"
+    r"re-?order|restock|replenish|top up|stock up|build|start|generate|issue|set up|new po|po for|"
+    r"send|another|go|need|want|please|pls)\b"
+)
 _COSTS = re.compile(r"\b(?:cost|price|how much is|pay)\b")
 _BECAUSE = re.compile(r"\b(?:because|since|reason:?|it's for|it is for|for the)\b\s*(?P<why>.*)$")
 
@@ -33,6 +38,8 @@ def gated(intent: str, s: Situation) -> Decision:
         return say("answer", replies.decline(s.history))
     if is_question(s.text):
         return _instead_of(intent, s)
+    if intent == "draft" and not _ORDERS.search(s.reading.text.lower()):
+        return ask("Shall I draft an order for that?", f"order {s.reading.text}")
     return {"draft": draft, "revise": revise, "request_approval": request, "cancel": cancel}[
         intent
     ](s)
@@ -90,7 +97,7 @@ def _chosen(s: Situation) -> list[Json]:
 
 
 def _drafted_focus(s: Situation, sku: str) -> Decision:
-    """ "Draft it", "order 500": the item the conversation is about."""
+    """The item the conversation is about: "draft it", "order 500"."""
     found = amounts.quantities(s.reading)
     if found:
         return _drafted(s, [_line(sku, found[0])])

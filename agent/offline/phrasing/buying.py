@@ -77,7 +77,9 @@ def draft(call: Call) -> str:
     total = money(data.get("total"), data.get("currency"))
     lines = [f"{head} revision {data.get('revision')} for {data.get('supplier')}: {total}."]
     lines += [f"- {_order_line(row)}" for row in rows(data, "lines")]
-    lines += [str(check["message"]) for check in rows(data, "checks") if check.get("message")]
+    noted = call.envelope.get("warnings") or []
+    checks = [str(check.get("message") or "") for check in rows(data, "checks")]
+    lines += [f"{check}." for check in checks if check and check not in noted]
     voided = [str(name) for name in data.get("voided_approvals") or []]
     if voided:
         lines.append(f"The earlier request {joined(voided)} is void.")
@@ -141,7 +143,7 @@ def cancellation(call: Call) -> str:
     """What became of a request to cancel."""
     data = call.data
     if data.get("message"):
-        return str(data["message"])
+        return str(data["message"]).rstrip(".") + "."
     if data.get("cancelled"):
         return f"{data.get('po_id')} is cancelled; nothing was sent."
     return f"{data.get('po_id')} is already sent; a person must ask the supplier to cancel it."

@@ -6,7 +6,12 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 _PLURALS = {"box": "boxes", "each": "", "ea": "", "unit": "units", "kg": "kg"}
-_ROLES = {"approver": "an approver", "manager": "a manager", "admin": "an administrator"}
+_ROLES = {
+    "planner": "a planner",
+    "approver": "an approver",
+    "manager": "a manager",
+    "admin": "an administrator",
+}
 
 
 def number(value: Any, digits: int = 1) -> str:

@@ -78,8 +78,9 @@ def forecast(call: Call) -> str:
     lead = data.get("lead_time") or {}
     if lead.get("quantile_units") is not None:
         level = percent(lead.get("quantile_level"))
+        mean = number(lead.get("mean_units"), 0)
         sentences.append(
-            f"Over the lead time of {number(lead.get('days'))} days: {number(lead.get('mean_units'), 0)}"
+            f"Over the lead time of {number(lead.get('days'))} days: {mean}"
             f" on average, {number(lead['quantile_units'], 0)} at the {level} quantile."
         )
     sentences += _quality(data)
@@ -105,8 +106,9 @@ def reorder_point(call: Call) -> str:
     data = call.data
     measure = str(data.get("measure") or "cycle").replace("_", " ")
     lead = data.get("lead_time") or {}
+    point = units(_whole(data.get("reorder_point")), data.get("uom"))
     sentences = [
-        f"{data.get('sku')}: reorder point {units(_whole(data.get('reorder_point')), data.get('uom'))} "
+        f"{data.get('sku')}: reorder point {point} "
         f"at {percent(data.get('service_level'), 2)} {measure} service.",
         f"Safety stock {number(data.get('safety_stock'), 0)}, order up to "
         f"{number(data.get('order_up_to'), 0)}.",

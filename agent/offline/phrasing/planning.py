@@ -44,9 +44,13 @@ def _line(line: Json) -> str:
         f"point {number(line.get('reorder_point'), 0)}{_timing(line)}.",
         f"Suggest {units(line.get('quantity'), line.get('uom'))} from {line.get('supplier')} at "
         f"{unit_price}, {money(line.get('amount'), line.get('currency'))}"
-        f" ({line.get('rec_id')}){_deadline(line)}.",
+        f"{_rec_id(line)}{_deadline(line)}.",
     ]
     return " ".join(parts)
+
+
+def _rec_id(line: Json) -> str:
+    return f" ({line['rec_id']})" if line.get("rec_id") else ""
 
 
 def _timing(line: Json) -> str:
@@ -92,25 +96,26 @@ def _exception(row: Json) -> str:
 
 
 def explanation(call: Call) -> str:
-    """The waterfall of a recommendation, and what another quantity would mean."""
+    """How a recommended quantity came about, and what another quantity would mean."""
     data, inputs = call.data, call.data.get("inputs") or {}
     supplier = f" from {data['supplier']}" if data.get("supplier") else ""
-    lines = [f"Why {units(data.get('quantity'), data.get('uom'))} {data.get('sku')}{supplier}:"]
-    for term in rows(data, "waterfall"):
-        source = f" ({term['source']})" if term.get("source") else ""
-        lines.append(f"- {term.get('label')}: {signed(term.get('value'))}{source}")
-    total = data.get("total") or data.get("quantity")
-    lines.append(f"Total {units(total, data.get('uom'))}{_amount(inputs)}.")
-    lines += _derivation(inputs)
+    total = units(data.get("quantity"), data.get("uom"))
+    lines = [f"{data.get('sku')}: {total}{supplier}{_amount(inputs)}."]
+    lines += _derivation(inputs) or [f"- {_term(term)}" for term in rows(data, "waterfall")]
     lines += [_alternative(row, inputs) for row in rows(data, "alternatives")]
     return "\n".join(lines)
+
+
+def _term(term: Json) -> str:
+    source = f" ({term['source']})" if term.get("source") else ""
+    return f"{term.get('label')}: {signed(term.get('value'))}{source}"
 
 
 def _amount(inputs: Json) -> str:
     if inputs.get("amount") is None:
         return ""
     amount = money(inputs["amount"], inputs.get("currency"))
-    return f" at {price(inputs.get('unit_price'))} is {amount}"
+    return f" at {price(inputs.get('unit_price'))} each, {amount}"
 
 
 def _derivation(inputs: Json) -> list[str]:
@@ -152,8 +157,8 @@ def _alternative(row: Json, inputs: Json) -> str:
     text += f" at {price(row.get('unit_price'))}, {amount}" if amount else ""
     if row.get("cover_days") is not None:
         text += f": {number(row['cover_days'])} days above the reorder point"
-    note = f". {row['note']}" if row.get("note") else ""
-    return f"{text}{note}".rstrip(".") + "."
+    note = f" ({row['note']})" if row.get("note") else ""
+    return f"{text}{note}."
 
 
 def simulations(calls: Sequence[Call]) -> str:
@@ -167,7 +172,7 @@ def simulations(calls: Sequence[Call]) -> str:
         line += f"; first stock-out {day(shortage)}" if shortage else ""
         line += f"; order by {day(data['order_by'])}" if data.get("order_by") else ""
         lines.append(f"{line}.")
-    lines.append("I changed nothing.")
+    lines.append("Nothing was changed.")
     return "\n".join(lines)
 
 

@@ -45,8 +45,10 @@ class Told:
 def tell(calls: Sequence[Call]) -> Told:
     """Phrase all results of a turn."""
     parts = [part for part in _parts(calls) if part]
-    warnings = [str(w) for call in calls for w in call.envelope.get("warnings") or []]
-    parts += [f"Note: {warning}" for warning in dict.fromkeys(warnings)]
+    lasting = [call for call in calls if call.name != "cancel_order"]
+    warnings = [str(w) for call in lasting for w in call.envelope.get("warnings") or []]
+    told = "\n".join(parts).lower()
+    parts += [f"Note: {w.rstrip('.')}." for w in dict.fromkeys(warnings) if w.lower() not in told]
     age = _age(calls)
     if age:
         parts.append(age)
@@ -54,7 +56,8 @@ def tell(calls: Sequence[Call]) -> Told:
     if offer is not None:
         parts.append(offer.question)
     text = "\n".join(parts)
-    return Told(text, offer is None and text.rstrip().endswith("?"))
+    asks = any(line.endswith("?") for line in text.splitlines())
+    return Told(text, offer is None and asks)
 
 
 def _parts(calls: Sequence[Call]) -> list[str]:
@@ -86,6 +89,6 @@ def _age(calls: Sequence[Call]) -> str:
     times = [
         str(call.envelope["as_of"])
         for call in calls
-        if call.is_ok and call.name not in _WRITES + ("find_item",) and call.envelope.get("as_of")
+        if call.is_ok and call.name not in (*_WRITES, "find_item") and call.envelope.get("as_of")
     ]
     return f"Data as of {moment(min(times))}." if times else ""
