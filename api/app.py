@@ -34,7 +34,7 @@ class RestDoor(FastAPI):
         return description
 
 
-def create_app(system: System) -> FastAPI:
+def create_app(system: System) -> RestDoor:
     """Build the application; the caller keeps the system and closes it."""
     background = Background(system)
 

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from api.bootstrap import System
+from api.logging import bind
 from db.types import Actor
 from tools.errors import NotAuthenticated
 from tools.identity.service import authenticate
@@ -17,11 +19,11 @@ _bearer = HTTPBearer(
 )
 
 
-def current_actor(
+async def current_actor(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Actor:
-    """Return the person behind the key.
+    """Return the person behind the key; the log of this request names them from here on.
 
     Raises:
         NotAuthenticated: There is no key, or not one of ours, or it expired.
@@ -31,5 +33,11 @@ def current_actor(
         raise NotAuthenticated(
             "this needs an API key", next_step="Send 'Authorization: Bearer qm_...'."
         )
+    actor = await run_in_threadpool(_authenticated, system, credentials.credentials)
+    bind(actor=actor.login)
+    return actor
+
+
+def _authenticated(system: System, key: str) -> Actor:
     with system.database.write() as session:
-        return authenticate(session, credentials.credentials, clock=system.clock)
+        return authenticate(session, key, clock=system.clock)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
 
+from agent.records import own_thread
 from db.models.conversation import Run, RunEvent, Thread
 from db.session import Database
 from db.types import Actor, RunState
@@ -46,28 +47,16 @@ class Batch(NamedTuple):
     has_ended: bool
 
 
-def own_thread(session: Session, actor: Actor, thread_id: str) -> Thread:
-    """Return a thread of this person.
-
-    Raises:
-        NotFound: There is none; somebody else's thread is not shown to exist.
-    """
-    thread = session.get(Thread, thread_id)
-    if thread is None or thread.owner_id != actor.user_id:
-        raise NotFound(f"you have no thread {thread_id!r}", next_step="POST /v1/threads makes one.")
-    return thread
-
-
 def own_run(session: Session, actor: Actor, run_id: int) -> Run:
     """Return a run in a thread of this person.
 
     Raises:
         NotFound: There is none.
     """
-    run = session.get(Run, run_id) if run_id < 2**63 else None
-    thread = None if run is None else session.get(Thread, run.thread_id)
-    if run is None or thread is None or thread.owner_id != actor.user_id:
-        raise NotFound(f"you have no run {run_id}")
+    run = session.get(Run, run_id) if abs(run_id) < 2**63 else None
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    own_thread(session, actor, run.thread_id)
     return run
 
 

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
 
     model_url: str = Field(
         default="",
+        pattern=r"^(https?://\S+)?$",
         description="Base address of an OpenAI-compatible model server, such as "
         "`http://127.0.0.1:8000/v1`. Empty: the built-in offline model, no network.",
     )

@@ -8,7 +8,7 @@ from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
-from agent.records import LONGEST_TEXT, checked_text
+from agent.records import LONGEST_TEXT, checked_text, own_thread
 from api import events, idempotency
 from api.dependencies import ActorDep, BackgroundDep, SystemDep
 from api.routes.examples import answers
@@ -102,7 +102,7 @@ def create_thread(system: SystemDep, actor: ActorDep, body: NewThread) -> Thread
 def list_messages(system: SystemDep, actor: ActorDep, thread_id: str) -> Messages:
     """Read a conversation."""
     with system.database.read() as session:
-        events.own_thread(session, actor, thread_id)
+        own_thread(session, actor, thread_id)
     shown = [
         MessageShown.model_validate(message, from_attributes=True)
         for message in system.conversations.messages(actor, thread_id)
@@ -137,7 +137,7 @@ def post_message(
     """
     key = None if idempotency_key is None else idempotency.parse_key(idempotency_key)
     with system.database.read() as session:
-        events.own_thread(session, actor, thread_id)
+        own_thread(session, actor, thread_id)
     run_id = system.conversations.post(actor, thread_id, body.text, client_key=key)
     if key is not None:
         with system.database.read() as session:

@@ -123,7 +123,7 @@ class TestKeys:
         ],
     )  # fmt: skip
     def test_what_is_no_key_is_refused(self, door: Door, header: str) -> None:
-        headers = {"Authorization": header.encode()} if header else {}
+        headers = {b"Authorization": header.encode()} if header else {}
 
         response = door.as_(None).get("/v1/items", headers=headers)
 

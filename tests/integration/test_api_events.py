@@ -140,7 +140,7 @@ class TestOwnership:
             with pytest.raises(NotFound):
                 events.own_run(session, people["pia"], 1)
             with pytest.raises(NotFound):
-                events.own_thread(session, people["adam"], "t-1")
+                events.own_run(session, people["adam"], 1)
 
     @pytest.mark.parametrize("run_id", [0, -1, 99, 2**63, 10**30])
     def test_unknown_runs(self, database: Database, people: dict[str, Actor], run_id: int) -> None:

@@ -87,6 +87,12 @@ class TestLoadSettings:
             Settings(timezone=zone)
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8000/v1", "ftp://127.0.0.1/", "http://a b"])
+def test_a_model_server_has_a_web_address(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(model_url=url)
+
+
 class TestHost:
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
     def test_this_machine_only_is_fine(self, host: str) -> None:
