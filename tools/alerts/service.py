@@ -15,9 +15,9 @@ from tools.alerts.core import StockException, item_exceptions, order_exception, 
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
-from tools.recommendations.service import CurrentAdvice, current_recommendations
-from tools.suppliers.core import to_company_minor
-from tools.suppliers.service import exchange_rates
+from tools.offers.core import to_company_minor
+from tools.offers.service import exchange_rates
+from tools.replenishment.service import CurrentAdvice, current_recommendations
 
 _SENT = (
     OrderState.SENT,

@@ -8,7 +8,7 @@ from sqlmodel import Session
 from tools.alerts.core import counts
 from tools.alerts.service import exceptions
 from tools.catalog.service import resolve_supplier
-from tools.suppliers.core import money
+from tools.offers.core import money
 from tools.wrapping import Result, Tool, ToolContext, tool
 
 ExceptionType = Literal["below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"]

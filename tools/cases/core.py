@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from db.types import DemandClass, SafetyStockMethod, ServiceMeasure
-from tools.stock.core import StockPosition
-from tools.suppliers.core import LeadTime, Offer
+from tools.offers.core import LeadTime, Offer
+from tools.positions.core import StockPosition
 
 
 @dataclass(frozen=True)

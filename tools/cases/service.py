@@ -14,10 +14,10 @@ from db.types import ItemStatus
 from tools.cases.core import Case, Outlook, Settings
 from tools.clock import Clock
 from tools.company import Company
-from tools.stock.core import StockPosition
-from tools.stock.service import Pair, positions_by_pair
-from tools.suppliers.core import LeadTime, Offer
-from tools.suppliers.service import DeliveryHistory, offer_lead_time, offers_by_item
+from tools.offers.core import LeadTime, Offer
+from tools.offers.service import DeliveryHistory, offer_lead_time, offers_by_item
+from tools.positions.core import StockPosition
+from tools.positions.service import Pair, positions_by_pair
 
 _BOUGHT = (ItemStatus.NEW, ItemStatus.ACTIVE)
 

@@ -1,30 +1,43 @@
-"""Advises what to order, for one item or for all: the same code path with one row or many."""
+"""Plans and recommends: stored advice while it holds, fresh advice elsewhere, and why."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import insert, union, update
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item, Location
-from db.models.planning import Forecast, PlanningRun, Policy, Recommendation
-from db.models.stock import StockLevel
-from tools.cases.core import Case
-from tools.cases.service import cases as read_cases
+from db.models.catalog import Item, Location, Supplier
+from db.models.planning import PlanningRun, Recommendation
+from db.types import Action
 from tools.cases.service import (
+    day_in_company,
+    newest_forecast_runs,
     policies_by_pair,
+    policy_label,
     today_of,
 )
+from tools.catalog.service import resolve_item, resolve_location
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import InvalidInput, NotEnoughData
-from tools.replenishment.core.advice import Advice, advise_cases
-from tools.replenishment.core.tables import NO_CHANGE, Change
-from tools.stock.core import StockPosition
-from tools.stock.service import Pair
-from tools.suppliers.service import exchange_rates
+from tools.errors import InvalidInput, NotFound
+from tools.offers.core import money, to_company_minor
+from tools.offers.service import exchange_rates
+from tools.planning.core.advice import Advice
+from tools.planning.core.tables import position_key
+from tools.planning.service import (
+    advise_pair,
+    as_recommendation,
+    create_missing_policies,
+    fresh_advice,
+    policy_ids,
+    recommendation_row,
+    update_policies,
+)
+from tools.positions.core import StockPosition
+from tools.positions.service import Pair, positions_by_pair
+from tools.replenishment.core import line_view
 
 _CHUNK = 2000
 
@@ -36,7 +49,7 @@ def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun
     recommendation per item and location. The arithmetic runs on arrays, the writing in bulk.
     """
     started_at = clock.now()
-    _create_missing_policies(session)
+    create_missing_policies(session)
     advices = fresh_advice(session, clock=clock, company=company)
     run = PlanningRun(
         forecast_run_id=max((a.inputs["forecast_run"] or 0 for a in advices), default=0) or None,
@@ -46,10 +59,10 @@ def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun
     )
     session.add(run)
     session.flush()
-    policies = _policy_ids(session)
-    _update_policies(session, advices, policies, clock)
+    policies = policy_ids(session)
+    update_policies(session, advices, policies, clock)
     rows = [
-        _row(advice, policies[(advice.case.item_id, advice.case.location_id)], run.id)
+        recommendation_row(advice, policies[(advice.case.item_id, advice.case.location_id)], run.id)
         for advice in advices
     ]
     for first in range(0, len(rows), _CHUNK):
@@ -64,86 +77,8 @@ def advise(
 ) -> Recommendation:
     """Return fresh advice for one item at one location, not stored."""
     advice = advise_pair(session, item.id, location.id, clock=clock, company=company)
-    policies = _policy_ids(session, item_ids=[item.id])
-    return Recommendation(**_row(advice, policies.get((item.id, location.id)), None))
-
-
-def advise_pair(
-    session: Session,
-    item_id: int,
-    location_id: int,
-    *,
-    clock: Clock,
-    company: Company,
-    change: Change = NO_CHANGE,
-    overrides: dict[str, Any] | None = None,
-    without_unsent: bool = False,
-) -> Advice:
-    """Advise on one item with everything that went into it.
-
-    Args:
-        session: Database session.
-        item_id: The item.
-        location_id: The location.
-        clock: Today.
-        company: Currency and carrying rate.
-        change: A scenario on demand and lead time.
-        overrides: Fields of the policy to replace, for a what-if.
-        without_unsent: Leave out drafts and orders that have not been sent: what they are for.
-    """
-    cases = read_cases(session, today_of(clock, company), [item_id], location_id)
-    case = cases[0]
-    if overrides:
-        settings = replace(case.settings, **overrides)
-        case = replace(case, settings=replace(settings, label=f"{settings.label}, changed"))
-    if without_unsent:
-        case = replace(case, position=without_unsent_orders(case.position))
-    return _advise(session, [case], clock=clock, company=company, change=change)[0]
-
-
-def case_of(
-    session: Session, item_id: int, location_id: int, *, clock: Clock, company: Company
-) -> Case:
-    """Return everything that is known about one item at one location."""
-    return read_cases(session, today_of(clock, company), [item_id], location_id)[0]
-
-
-def without_unsent_orders(position: StockPosition) -> StockPosition:
-    """Return the position as it would be without drafts and orders that nobody has sent."""
-    unsent = ("pending_approval", "approved")
-    receipts = tuple(r for r in position.receipts if r.state not in unsent)
-    return replace(position, receipts=receipts, drafts=())
-
-
-def fresh_advice(
-    session: Session,
-    *,
-    clock: Clock,
-    company: Company,
-    item_ids: Iterable[int] | None = None,
-    location_id: int | None = None,
-) -> list[Advice]:
-    """Advise on some items, or on all, from what is stored now."""
-    wanted = None if item_ids is None else list(item_ids)
-    cases = read_cases(session, today_of(clock, company), wanted, location_id)
-    return _advise(session, cases, clock=clock, company=company)
-
-
-def _advise(
-    session: Session,
-    cases: Sequence[Case],
-    *,
-    clock: Clock,
-    company: Company,
-    change: Change = NO_CHANGE,
-) -> list[Advice]:
-    return advise_cases(
-        cases,
-        today=today_of(clock, company),
-        rates_micro=exchange_rates(session, company),
-        carrying_rate=company.carrying_rate,
-        change=change,
-    )
+    policies = policy_ids(session, item_ids=[item.id])
+    return Recommendation(**recommendation_row(advice, policies.get((item.id, location.id)), None))
 
 
 def latest_run(session: Session) -> PlanningRun | None:
@@ -176,126 +111,265 @@ def latest_recommendations(
     return list(session.exec(statement))
 
 
-def _create_missing_policies(session: Session) -> None:
-    stocked = union(
-        select(StockLevel.item_id, StockLevel.location_id),
-        select(Forecast.item_id, Forecast.location_id),
-    )
-    known = set(policies_by_pair(session, None, None))
-    missing = [tuple(row) for row in session.execute(stocked) if tuple(row) not in known]
-    for first in range(0, len(missing), _CHUNK):
-        rows = [
-            Policy(item_id=item_id, location_id=location_id).model_dump(exclude={"id"})
-            for item_id, location_id in missing[first : first + _CHUNK]
-        ]
-        session.execute(insert(Policy), rows)
+@dataclass(frozen=True)
+class Current:
+    """A recommendation as it stands now: the stored row while it holds, else fresh advice."""
+
+    recommendation: Recommendation
+    is_stored: bool
+
+    @property
+    def public_id(self) -> str | None:
+        """Number of a stored recommendation, such as R-12."""
+        return f"R-{self.recommendation.id}" if self.is_stored else None
 
 
-def _policy_ids(session: Session, item_ids: Sequence[int] | None = None) -> dict[Pair, int]:
-    return {pair: policy.id for pair, policy in policies_by_pair(session, item_ids, None).items()}
+@dataclass(frozen=True)
+class CurrentAdvice:
+    """All current recommendations of a scope; ``run`` is the stored run if it was used."""
+
+    items: list[Current]
+    run: PlanningRun | None
+    recomputed: int
+
+    @property
+    def warnings(self) -> list[str]:
+        """Say when numbers are newer than the last planning run."""
+        if self.run is None:
+            return ["computed now: there is no planning run of today"]
+        if self.recomputed:
+            return [f"stock, orders or policy of {self.recomputed} items changed: recomputed"]
+        return []
 
 
-def _update_policies(
-    session: Session, advices: Sequence[Advice], policies: dict[Pair, int], clock: Clock
-) -> None:
-    rows = []
-    for advice in advices:
-        numbers, outlook = advice.inputs, advice.case.outlook
-        is_known = outlook is not None and advice.offer is not None
-        rows.append(
-            {
-                "id": policies[(advice.case.item_id, advice.case.location_id)],
-                "forecast_id": None if outlook is None else outlook.forecast_id,
-                "computed_at": clock.now(),
-                "demand_mean": numbers["demand_per_day"],
-                "demand_sd": numbers["demand_sd"],
-                "lead_time_mean_days": numbers["lead_time_days"],
-                "lead_time_sd_days": numbers["lead_time_sd"],
-                "lead_time_count": numbers["lead_time_n"],
-                "distribution": numbers["distribution"] if is_known else None,
-                "sigma_ltd_units": numbers["sigma_ltd"] if is_known else None,
-                "safety_stock_units": numbers["safety_stock"] if is_known else None,
-                "reorder_point_units": numbers["reorder_point"] if is_known else None,
-                "order_up_to_units": numbers["order_up_to"] if is_known else None,
-            }
-        )
-    for first in range(0, len(rows), _CHUNK):
-        session.execute(update(Policy), rows[first : first + _CHUNK])
-
-
-def as_recommendation(advice: Advice) -> Recommendation:
-    """Return advice as an unsaved recommendation."""
-    return Recommendation(**_row(advice, None, None))
-
-
-def _row(advice: Advice, policy_id: int | None, run_id: int | None) -> dict[str, Any]:
-    """Columns of a recommendation."""
-    return {
-        "run_id": run_id,
-        "item_id": advice.case.item_id,
-        "location_id": advice.case.location_id,
-        "policy_id": policy_id,
-        "supplier_id": None if advice.offer is None else advice.offer.supplier_id,
-        "action": advice.action,
-        "order_units": advice.quantity,
-        "unit_price_minor": advice.unit_price_minor,
-        "amount_minor": advice.amount_minor,
-        "currency": advice.currency,
-        "need_by_on": advice.need_by_on,
-        "latest_order_on": advice.latest_order_on,
-        "projected_stockout_on": advice.stockout_on,
-        "inventory_position_units": advice.inputs["inventory_position"],
-        "reorder_point_units": advice.inputs["reorder_point"],
-        "days_of_cover": advice.days_of_cover,
-        "severity": advice.severity,
-        "value_at_risk_minor": advice.value_at_risk_minor,
-        "waterfall": advice.waterfall,
-        "inputs": advice.inputs,
-        "flags": advice.flags,
-    }
-
-
-def known_policy(
+def current_recommendations(
     session: Session,
-    item: Item,
-    location: Location,
     *,
     clock: Clock,
     company: Company,
-    **overrides: Any,
-) -> Advice:
-    """Return the policy numbers of an item, with some settings replaced for a what-if.
+    location_id: int | None = None,
+    item_ids: Sequence[int] | None = None,
+) -> CurrentAdvice:
+    """Return one recommendation per item: stored ones that still hold, fresh ones elsewhere.
+
+    A stored recommendation holds on the day of its run while the position, the policy and the
+    forecast behind it are unchanged.
+    """
+    run = latest_run(session)
+    today = today_of(clock, company)
+    if run is None or day_in_company(run.as_of_at, company) != today:
+        fresh = fresh_advice(
+            session, clock=clock, company=company, item_ids=item_ids, location_id=location_id
+        )
+        return CurrentAdvice([_unsaved(advice) for advice in fresh], None, len(fresh))
+    stored = latest_recommendations(session, run, location_id=location_id, item_ids=item_ids)
+    changed = _changed_pairs(session, stored, today, location_id, item_ids)
+    kept = [Current(r, True) for r in stored if (r.item_id, r.location_id) not in changed]
+    advices = (
+        fresh_advice(
+            session, clock=clock, company=company, item_ids={pair[0] for pair in changed},
+            location_id=location_id,
+        )
+        if changed
+        else []
+    )  # fmt: skip
+    fresh_ones = [
+        _unsaved(advice)
+        for advice in advices
+        if (advice.case.item_id, advice.case.location_id) in changed
+    ]
+    return CurrentAdvice(kept + fresh_ones, run, len(fresh_ones))
+
+
+def _changed_pairs(
+    session: Session,
+    stored: Sequence[Recommendation],
+    today: date,
+    location_id: int | None,
+    item_ids: Sequence[int] | None,
+) -> set[Pair]:
+    """Pairs whose stored advice no longer holds, and pairs that the run did not see."""
+    now = positions_by_pair(session, location_id, item_ids=item_ids, as_of=today)
+    labels = {
+        (p.item_id, p.location_id): policy_label(p)
+        for p in policies_by_pair(session, item_ids, location_id).values()
+    }
+    newest = newest_forecast_runs(session, item_ids)
+    seen = {(r.item_id, r.location_id): r.inputs for r in stored}
+    changed = {pair for pair in now if pair not in seen}
+    for pair, inputs in seen.items():
+        position = now.get(pair, StockPosition(*pair))
+        holds = (
+            inputs.get("position_key") == position_key(position)
+            and inputs.get("policy_version") == labels.get(pair)
+            and inputs.get("forecast_run") == newest.get(pair)
+        )
+        if not holds:
+            changed.add(pair)
+    return changed
+
+
+def _unsaved(advice: Advice) -> Current:
+    return Current(as_recommendation(advice), is_stored=False)
+
+
+@dataclass(frozen=True)
+class OrderList:
+    """Lines that need action, most valuable first, and how many items need none."""
+
+    lines: list[tuple[Current, Item]]
+    total_amount_minor: int  # company currency
+    currency: str
+    without_need: int
+    as_of: datetime
+    warnings: list[str]
+
+    def data(self, limit: int) -> dict[str, Any]:
+        """Return the tool's data with at most ``limit`` lines."""
+        shown = self.lines[:limit]
+        return {
+            "lines": [line_view(c.recommendation, item, c.public_id) for c, item in shown],
+            "total_lines": len(self.lines),
+            "total_amount": money(self.total_amount_minor),
+            "currency": self.currency,
+            "items_without_need": self.without_need,
+        }
+
+    def refs(self, limit: int) -> list[str]:
+        """Return the numbers of the stored recommendations shown."""
+        return [c.public_id for c, _ in self.lines[:limit] if c.public_id]
+
+
+def order_list(
+    session: Session,
+    *,
+    clock: Clock,
+    company: Company,
+    item: Item | None = None,
+    supplier: Supplier | None = None,
+) -> OrderList:
+    """Return what to order or hurry now, by value at risk."""
+    wanted = None if item is None else [item.id]
+    found = current_recommendations(session, clock=clock, company=company, item_ids=wanted)
+    due = [c for c in found.items if c.recommendation.action != Action.NONE]
+    if supplier is not None:
+        due = [c for c in due if c.recommendation.supplier_id == supplier.id]
+    due.sort(key=_urgency)
+    items = _items_by_id(session, [c.recommendation.item_id for c in due])
+    rates = exchange_rates(session, company)
+    amounts = [(c.recommendation.amount_minor, c.recommendation.currency) for c in due]
+    known = [to_company_minor(minor, code, rates) for minor, code in amounts if code in rates]
+    return OrderList(
+        lines=[(c, items[c.recommendation.item_id]) for c in due],
+        total_amount_minor=sum(known),
+        currency=company.currency,
+        without_need=len(found.items) - len(due),
+        as_of=clock.now() if found.run is None else found.run.as_of_at,
+        warnings=found.warnings,
+    )
+
+
+def _urgency(current: Current) -> tuple[int, str, int]:
+    r = current.recommendation
+    return (-r.value_at_risk_minor, r.severity, r.item_id)
+
+
+def _items_by_id(session: Session, item_ids: Sequence[int]) -> dict[int, Item]:
+    found: dict[int, Item] = {}
+    for first in range(0, len(item_ids), _CHUNK):
+        chunk = item_ids[first : first + _CHUNK]
+        found |= {i.id: i for i in session.exec(select(Item).where(col(Item.id).in_(chunk)))}
+    return found
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A recommendation to explain, and the orders that were made for it since."""
+
+    recommendation: Recommendation
+    item: Item
+    public_id: str | None
+    covered_by: list[dict[str, Any]]
+    as_of: datetime
+    warnings: list[str]
+
+
+def explain(
+    session: Session, rec_id: str | None, sku: str | None, *, clock: Clock, company: Company
+) -> Explained:
+    """Find the recommendation behind a question: by its number, or the item's last one.
+
+    For an item the purchase that today's run advised is explained even when it has been drafted
+    since; without a stored one, advice is computed as if unsent orders were not there.
 
     Raises:
-        InvalidInput: The service level is not inside (0, 1).
-        NotEnoughData: There is no forecast or nobody sells the item.
+        InvalidInput: Neither or both are given, or the number is malformed.
+        NotFound: There is no such recommendation or item.
     """
-    level = overrides.get("service_rate")
-    if level is not None and not 0 < level < 1:
-        raise InvalidInput(
-            f"a service level must lie in (0, 1), got {level!r}",
-            next_step="Give a fraction such as 0.95.",
-        )
-    given = {name: value for name, value in overrides.items() if value is not None}
+    if (rec_id is None) == (sku is None):
+        raise InvalidInput("give either rec_id or sku", next_step="Name one item, or R-<number>.")
+    if rec_id is not None:
+        stored = _stored(session, rec_id)
+        item = _items_by_id(session, [stored.item_id])[stored.item_id]
+        return _explained(session, stored, item, clock=clock, company=company)
+    item = resolve_item(session, sku or "")
+    place = resolve_location(session, None)
+    run = latest_run(session)
+    if run is not None and day_in_company(run.as_of_at, company) == today_of(clock, company):
+        rows = latest_recommendations(session, run, location_id=place.id, item_ids=[item.id])
+        bought = [row for row in rows if row.action == Action.BUY]
+        if bought and _is_still_open(session, bought[0], today_of(clock, company)):
+            return _explained(session, bought[0], item, clock=clock, company=company)
     advice = advise_pair(
-        session, item.id, location.id, clock=clock, company=company, overrides=given
+        session, item.id, place.id, clock=clock, company=company, without_unsent=True
     )
-    if advice.case.outlook is None:
-        raise NotEnoughData(
-            f"there is no forecast for {item.sku!r} at {location.code!r} yet",
-            next_step="Load its sales and run the planning.",
-        )
-    if advice.offer is None:
-        raise NotEnoughData(
-            f"nobody sells {item.sku!r}, so its lead time is unknown",
-            next_step="Load a supplier file with its terms.",
-        )
-    return advice
+    fresh = as_recommendation(advice)
+    return _explained(session, fresh, item, clock=clock, company=company)
 
 
-def stock_as_of(session: Session, item_id: int, location_id: int) -> datetime | None:
-    """Return when the stock of an item at a location was last written."""
-    statement = select(StockLevel.updated_at).where(
-        StockLevel.item_id == item_id, StockLevel.location_id == location_id
+def _is_still_open(session: Session, row: Recommendation, today: date) -> bool:
+    """The position is as it was then, apart from orders made since."""
+    now = positions_by_pair(session, row.location_id, item_ids=[row.item_id], as_of=today)
+    position = now.get((row.item_id, row.location_id))
+    if position is None:
+        return False
+    before = set(row.inputs.get("orders", [])) | set(row.inputs.get("drafts", []))
+    kept = replace(
+        position,
+        receipts=tuple(r for r in position.receipts if r.number in before),
+        drafts=tuple(r for r in position.drafts if r.number in before),
     )
-    return session.exec(statement).first()
+    return position_key(kept) == row.inputs.get("position_key")
+
+
+def _stored(session: Session, rec_id: str) -> Recommendation:
+    digits = rec_id.strip().upper().removeprefix("R-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        raise InvalidInput(f"a recommendation is named R-<number>, got {rec_id!r}")
+    found = session.get(Recommendation, int(digits))
+    if found is None:
+        raise NotFound(
+            f"there is no recommendation {rec_id!r}", next_step="Ask what needs ordering."
+        )
+    return found
+
+
+def _explained(
+    session: Session, row: Recommendation, item: Item, *, clock: Clock, company: Company
+) -> Explained:
+    today = today_of(clock, company)
+    now = positions_by_pair(session, row.location_id, item_ids=[item.id], as_of=today)
+    position = now.get((row.item_id, row.location_id), StockPosition(row.item_id, row.location_id))
+    counted = set(row.inputs["orders"]) | set(row.inputs["drafts"])
+    since = [r for r in (*position.receipts, *position.drafts) if r.number not in counted]
+    covered = [{"po": r.number, "quantity": r.units, "state": r.state} for r in since]
+    names = ", ".join(f"{r.number} ({r.units:,}, {r.state})" for r in since)
+    run = None if row.run_id is None else session.get(PlanningRun, row.run_id)
+    return Explained(
+        recommendation=row,
+        item=item,
+        public_id=None if row.id is None else f"R-{row.id}",
+        covered_by=covered,
+        as_of=clock.now() if run is None else run.as_of_at,
+        warnings=[f"not counted here: {names}"] if since else [],
+    )

@@ -1,4 +1,4 @@
-"""Tools of stock and replenishment. Docstrings are prompt text."""
+"""Tools for reorder points, what to order and why. Docstrings are prompt text."""
 
 from typing import Annotated, Literal
 
@@ -6,36 +6,15 @@ from pydantic import Field
 from sqlmodel import Session
 
 from db.types import SafetyStockMethod, ServiceMeasure
-from tools.catalog.service import resolve_item, resolve_location
-from tools.replenishment.core import views
-from tools.replenishment.service import (
-    advise_pair,
-    known_policy,
-    stock_as_of,
-)
+from tools.catalog.service import resolve_item, resolve_location, resolve_supplier
+from tools.planning.core.views import missing_notes
+from tools.planning.service import known_policy
+from tools.replenishment.core import explanation_view, policy_view
+from tools.replenishment.service import explain, order_list
 from tools.wrapping import Result, Tool, ToolContext, tool
 
-
-@tool(effect="read")
-def get_stock_position(
-    session: Session, context: ToolContext, *, sku: str, location: str | None = None
-) -> Result:
-    """Stock on hand, open orders, cover and projected stock-out of an item.
-
-    Args:
-        sku: SKU or name, e.g. WIDGET-A
-        location: code, e.g. MAIN
-    """
-    item, place = resolve_item(session, sku), resolve_location(session, location)
-    clock, company = context.clock, context.company
-    advice = advise_pair(session, item.id, place.id, clock=clock, company=company)
-    refs = [receipt.number for receipt in advice.case.position.receipts]
-    return Result(
-        views.position_view(advice),
-        as_of=stock_as_of(session, item.id, place.id),
-        warnings=views.position_warnings(advice),
-        refs=refs,
-    )
+Count = Annotated[int, Field(ge=1, le=50)]
+Units = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 @tool(effect="read")
@@ -67,11 +46,59 @@ def compute_reorder_point(
         measure=None if measure is None else ServiceMeasure(measure),
         method=None if method is None else SafetyStockMethod(method),
     )  # fmt: skip
-    warnings = views.missing_notes(advice)
-    return Result(views.policy_view(advice), as_of=context.clock.now(), warnings=warnings)
+    warnings = missing_notes(advice)
+    return Result(policy_view(advice), as_of=context.clock.now(), warnings=warnings)
 
 
-TOOLS: tuple[Tool, ...] = (
-    get_stock_position,
-    compute_reorder_point,
-)
+@tool(effect="read")
+def recommend_orders(
+    session: Session,
+    context: ToolContext,
+    *,
+    sku: str | None = None,
+    supplier: str | None = None,
+    limit: Count = 10,
+) -> Result:
+    """What to order now, netted and rounded, largest value at risk first.
+
+    Args:
+        sku: one item only
+        supplier: one supplier only, e.g. Acme
+        limit: lines shown
+    """
+    item = None if sku is None else resolve_item(session, sku)
+    seller = None if supplier is None else resolve_supplier(session, supplier)
+    listed = order_list(
+        session, clock=context.clock, company=context.company, item=item, supplier=seller
+    )
+    return Result(
+        listed.data(limit), as_of=listed.as_of, warnings=listed.warnings, refs=listed.refs(limit)
+    )
+
+
+@tool(effect="read")
+def explain_recommendation(
+    session: Session,
+    context: ToolContext,
+    *,
+    rec_id: str | None = None,
+    sku: str | None = None,
+    alternative_quantity: Units | None = None,
+) -> Result:
+    """Why that order quantity, term by term, and what another quantity would mean.
+
+    Args:
+        rec_id: e.g. R-12
+        sku: instead of rec_id
+        alternative_quantity: e.g. 1500
+    """
+    found = explain(session, rec_id, sku, clock=context.clock, company=context.company)
+    data = explanation_view(
+        found.recommendation, found.item, found.public_id, asked=alternative_quantity
+    )
+    data["covered_by"] = found.covered_by
+    refs = [found.public_id] if found.public_id else []
+    return Result(data, as_of=found.as_of, warnings=found.warnings, refs=refs)
+
+
+TOOLS: tuple[Tool, ...] = (compute_reorder_point, recommend_orders, explain_recommendation)

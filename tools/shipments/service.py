@@ -12,8 +12,8 @@ from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput, NotFound
+from tools.offers.core import quoted_note
 from tools.shipments.core import days_late, expected_on, hours_since
-from tools.suppliers.core import quoted_note
 
 _ARRIVED = (OrderState.RECEIVED, OrderState.CLOSED)
 _SHOWN_EVENTS = 10

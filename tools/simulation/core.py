@@ -5,9 +5,9 @@ from datetime import date
 from typing import Any
 
 from tools.errors import InvalidInput
-from tools.replenishment.core.advice import Advice
-from tools.replenishment.core.tables import HORIZON_DAYS, Change
-from tools.stock.core import day_of
+from tools.planning.core.advice import Advice
+from tools.planning.core.tables import HORIZON_DAYS, Change
+from tools.positions.core import day_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from db.models.catalog import Item, Location
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
-from tools.replenishment.service import advise_pair, known_policy
+from tools.planning.service import advise_pair, known_policy
 from tools.simulation.core import ScenarioRequest, scenario_data
 
 

@@ -1,180 +1,79 @@
-"""Reads offers, prices, receipts and exchange rates."""
+"""Puts the suppliers of an item side by side.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+Offers and lead times are read in ``tools.offers``, below planning.
+"""
+
+from datetime import date
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from db.models.catalog import ExchangeRate, PriceBreak, Supplier, SupplierItem
-from db.models.purchasing import Receipt
+from db.models.catalog import Item
+from tools.cases.service import cases, today_of
+from tools.catalog.service import resolve_location
+from tools.clock import Clock
 from tools.company import Company
-from tools.suppliers.core import (
-    SPREAD_NEEDS,
-    Delivery,
-    LeadTime,
-    Offer,
-    OnTimeInFull,
-    on_time_in_full,
-    quoted_calendar_days,
-)
-from tools.suppliers.core import lead_time as lead_time_of
+from tools.errors import InvalidInput, NotFound
+from tools.offers.service import best_offer, exchange_rates, lead_time, offers, reliability
+from tools.suppliers.core import choice_reason, option_view, supplier_options
+
+__all__ = ["best_offer", "compare_offers", "lead_time", "offers"]
 
 
-def offers(session: Session, item_id: int) -> list[Offer]:
-    """Return every supplier's terms for an item, preferred first."""
-    return offers_by_item(session, [item_id]).get(item_id, [])
+def compare_offers(
+    session: Session,
+    item: Item,
+    quantity: int,
+    need_by: str | None,
+    *,
+    clock: Clock,
+    company: Company,
+) -> dict[str, Any]:
+    """Compare who sells an item: landed cost, arrival, reliability, and who is recommended.
 
-
-def offers_by_item(
-    session: Session, item_ids: Iterable[int] | None = None
-) -> dict[int, list[Offer]]:
-    """Return all offers by item: two queries for any number of items."""
-    wanted = None if item_ids is None else list(item_ids)
-    steps = _price_breaks(session, wanted)
-    statement = select(SupplierItem, Supplier).join(
-        Supplier, col(Supplier.id) == col(SupplierItem.supplier_id)
-    )
-    if wanted is not None:
-        statement = statement.where(col(SupplierItem.item_id).in_(wanted))
-    statement = statement.order_by(col(SupplierItem.is_preferred).desc(), col(Supplier.code))
-    found: dict[int, list[Offer]] = {}
-    for terms, supplier in session.exec(statement):
-        offer = _offer(terms, supplier, tuple(steps.get(terms.id, ())))
-        found.setdefault(terms.item_id, []).append(offer)
-    return found
-
-
-def best_offer(session: Session, item_id: int) -> Offer | None:
-    """Return the preferred usable offer, else the cheapest; None when nobody sells the item."""
-    usable = [offer for offer in offers(session, item_id) if offer.is_usable]
-    return min(usable, key=lambda o: (not o.is_preferred, o.unit_price_minor), default=None)
-
-
-def lead_time(session: Session, supplier_id: int, item_id: int) -> LeadTime:
-    """Return the lead time of a supplier for an item, from receipts or as quoted."""
-    quoted = next((o for o in offers(session, item_id) if o.supplier_id == supplier_id), None)
-    history = DeliveryHistory(session, [supplier_id])
-    days = 0.0 if quoted is None else quoted_calendar_days(quoted)
-    return history.lead_time(supplier_id, item_id, days)
-
-
-def offer_lead_time(history: "DeliveryHistory", offer: Offer) -> LeadTime:
-    """Return the lead time behind an offer."""
-    return history.lead_time(offer.supplier_id, offer.item_id, quoted_calendar_days(offer))
-
-
-@dataclass(frozen=True)
-class SupplierRecord:
-    """What is known about how a supplier delivers."""
-
-    otif: OnTimeInFull
-    note: str
-
-
-def reliability(session: Session, supplier_ids: Iterable[int]) -> dict[int, SupplierRecord]:
-    """Return OTIF and notes of suppliers."""
-    wanted = list(supplier_ids)
-    history = DeliveryHistory(session, wanted)
-    notes = session.execute(select(Supplier.id, Supplier.notes).where(col(Supplier.id).in_(wanted)))
+    Raises:
+        InvalidInput: ``need_by`` is not a date of today or later.
+        NotFound: Nobody sells the item.
+    """
+    today = today_of(clock, company)
+    wanted = None if need_by is None else _date(need_by, today)
+    place = resolve_location(session, None)
+    case = cases(session, today, [item.id], place.id)[0]
+    options = supplier_options(
+        case, quantity=quantity, need_by=wanted, today=today,
+        rates_micro=exchange_rates(session, company), carrying_rate=company.carrying_rate,
+    )  # fmt: skip
+    if not options:
+        raise NotFound(
+            f"nobody sells {item.sku!r}", next_step="Load a supplier file with its terms."
+        )
+    records = reliability(session, [option.offer.supplier_id for option in options])
+    shown = [
+        option_view(
+            option,
+            otif=records[option.offer.supplier_id].otif,
+            note=records[option.offer.supplier_id].note,
+            currency=company.currency,
+        )
+        for option in options
+    ]
+    best = options[0]
     return {
-        supplier_id: SupplierRecord(on_time_in_full(history.of_supplier(supplier_id)), note)
-        for supplier_id, note in notes
+        "sku": item.sku,
+        "name": item.name,
+        "quantity": quantity,
+        "uom": item.uom,
+        "options": shown,
+        "recommended": best.offer.supplier_name if best.is_feasible else None,
+        "why": choice_reason(options, company.currency),
     }
 
 
-def exchange_rates(session: Session, company: Company) -> dict[str, int]:
-    """Return what one unit of each currency is worth in company currency, in millionths."""
-    rates = {rate.currency: rate.rate_micro for rate in session.exec(select(ExchangeRate))}
-    return rates | {company.currency: 1_000_000}
-
-
-class DeliveryHistory:
-    """Receipts in memory, grouped by supplier and item; all suppliers are read only if needed."""
-
-    def __init__(self, session: Session, supplier_ids: Iterable[int] | None = None) -> None:
-        self._session = session
-        self._all_loaded = supplier_ids is None
-        self._by_supplier: dict[int, list[Delivery]] = {}
-        self._by_item: dict[tuple[int, int], list[Delivery]] = {}
-        self._everywhere: list[Delivery] | None = None
-        self._known: dict[tuple[int, int], LeadTime] = {}
-        for supplier_id, item_id, delivery in _deliveries(session, supplier_ids):
-            self._by_supplier.setdefault(supplier_id, []).append(delivery)
-            if item_id is not None:
-                self._by_item.setdefault((supplier_id, item_id), []).append(delivery)
-
-    def of_supplier(self, supplier_id: int) -> list[Delivery]:
-        """Return the supplier's deliveries of all items."""
-        return self._by_supplier.get(supplier_id, [])
-
-    def lead_time(self, supplier_id: int, item_id: int, quoted_days: float) -> LeadTime:
-        """Return the lead time, remembered per supplier and item."""
-        key = (supplier_id, item_id)
-        if key not in self._known:
-            own = self._by_item.get(key, [])
-            all_of_supplier = self.of_supplier(supplier_id)
-            needs_more = len(own) < SPREAD_NEEDS and len(all_of_supplier) < SPREAD_NEEDS
-            everywhere = self._all() if needs_more else []
-            self._known[key] = lead_time_of(
-                own, all_of_supplier, everywhere, quoted_days=quoted_days
-            )
-        return self._known[key]
-
-    def _all(self) -> list[Delivery]:
-        if self._everywhere is None:
-            if self._all_loaded:
-                groups = self._by_supplier.values()
-                self._everywhere = [delivery for group in groups for delivery in group]
-            else:
-                self._everywhere = [row[2] for row in _deliveries(self._session, None)]
-        return self._everywhere
-
-
-def _deliveries(
-    session: Session, supplier_ids: Iterable[int] | None
-) -> list[tuple[int, int | None, Delivery]]:
-    statement: Any = select(  # type: ignore[call-overload]
-        Receipt.supplier_id, Receipt.item_id, Receipt.ordered_on, Receipt.received_on,
-        Receipt.ordered_units, Receipt.received_units, Receipt.promised_on,
-    ).where(col(Receipt.received_units) > 0, col(Receipt.received_on) >= col(Receipt.ordered_on))  # fmt: skip
-    if supplier_ids is not None:
-        statement = statement.where(col(Receipt.supplier_id).in_(list(supplier_ids)))
-    return [(row[0], row[1], Delivery(*row[2:])) for row in session.execute(statement)]
-
-
-def _price_breaks(session: Session, item_ids: list[int] | None) -> dict[int, list[tuple[int, int]]]:
-    statement = select(PriceBreak).order_by(col(PriceBreak.min_units))
-    if item_ids is not None:
-        statement = statement.join(
-            SupplierItem, col(SupplierItem.id) == col(PriceBreak.supplier_item_id)
-        ).where(col(SupplierItem.item_id).in_(item_ids))
-    found: dict[int, list[tuple[int, int]]] = {}
-    for step in session.exec(statement):
-        found.setdefault(step.supplier_item_id, []).append((step.min_units, step.unit_price_minor))
-    return found
-
-
-def _offer(terms: SupplierItem, supplier: Supplier, breaks: tuple[tuple[int, int], ...]) -> Offer:
-    return Offer(
-        supplier_id=supplier.id,
-        item_id=terms.item_id,
-        supplier_code=supplier.code,
-        supplier_name=supplier.name,
-        currency=supplier.currency,
-        unit_price_minor=terms.unit_price_minor,
-        moq_units=terms.moq_units,
-        order_multiple_units=terms.order_multiple_units,
-        max_units=terms.max_units,
-        pack_uom=terms.pack_uom,
-        pack_units=terms.pack_units,
-        quoted_lead_time_days=terms.quoted_lead_time_days,
-        duty_bp=terms.duty_bp,
-        order_cost_minor=terms.order_cost_minor,
-        min_order_value_minor=supplier.min_order_value_minor,
-        working_days=supplier.working_days,
-        is_preferred=terms.is_preferred,
-        is_approved=supplier.is_approved,
-        is_active=supplier.is_active,
-        breaks=breaks,
-    )
+def _date(text: str, today: date) -> date:
+    try:
+        wanted = date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"need_by must be a date such as 2026-05-02, got {text!r}") from None
+    if wanted < today:
+        raise InvalidInput(f"need_by {text!r} has passed; today is {today.isoformat()}")
+    return wanted

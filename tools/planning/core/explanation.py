@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tools.replenishment.core.plan import cover_days
-from tools.replenishment.core.quantities import NO_LIMIT, order_quantity, packs_for_units
+from tools.planning.core.plan import cover_days
+from tools.planning.core.quantities import NO_LIMIT, order_quantity, packs_for_units
 
 Term = dict[str, Any]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from db.types import SafetyStockMethod, ServiceMeasure
 from tools.errors import InvalidInput
-from tools.replenishment.core.service_levels import (
+from tools.planning.core.service_levels import (
     NEGATIVE_BINOMIAL,
     NORMAL,
     POISSON,

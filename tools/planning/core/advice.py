@@ -10,8 +10,9 @@ import numpy as np
 
 from db.types import Action
 from tools.cases.core import Case
-from tools.replenishment.core.explanation import cover_of, waterfall
-from tools.replenishment.core.plan import (
+from tools.offers.core import LeadTime, Offer, arrival_on
+from tools.planning.core.explanation import cover_of, waterfall
+from tools.planning.core.plan import (
     Evaluated,
     Plan,
     choose,
@@ -20,8 +21,8 @@ from tools.replenishment.core.plan import (
     take,
     take_evaluated,
 )
-from tools.replenishment.core.service_levels import NEGATIVE_BINOMIAL, POISSON
-from tools.replenishment.core.tables import (
+from tools.planning.core.service_levels import NEGATIVE_BINOMIAL, POISSON
+from tools.planning.core.tables import (
     MILLION,
     NO_CHANGE,
     Change,
@@ -29,8 +30,7 @@ from tools.replenishment.core.tables import (
     receipts_table,
     tables,
 )
-from tools.stock.core import day_of, due_offset_days
-from tools.suppliers.core import LeadTime, Offer, arrival_on
+from tools.positions.core import day_of, due_offset_days
 
 OLD_FORECAST_DAYS = 7
 EXCESS_COVER_DAYS = 90  # stock beyond the order-up-to level and beyond this cover is excess

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from db.types import SafetyStockMethod, ServiceMeasure
 from tools.cases.core import Case
 from tools.forecasting.core.totals import total_quantile, total_sd
-from tools.replenishment.core.plan import Rules, Terms, window_days
-from tools.replenishment.core.quantities import NO_LIMIT
-from tools.stock.core import StockPosition, due_offset_days, window_totals
-from tools.suppliers.core import LeadTime, Offer, break_table
+from tools.offers.core import LeadTime, Offer, break_table
+from tools.planning.core.plan import Rules, Terms, window_days
+from tools.planning.core.quantities import NO_LIMIT
+from tools.positions.core import StockPosition, due_offset_days, window_totals
 
 Floats = npt.NDArray[np.float64]
 HORIZON_DAYS = 180  # how far stock is projected

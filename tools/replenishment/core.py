@@ -1,85 +1,11 @@
-"""What the tools answer: JSON-ready dictionaries from advice, without arithmetic of their own."""
+"""What the tools answer about policies and orders: JSON-ready dictionaries."""
 
-from datetime import date
 from typing import Any
 
-from tools.replenishment.core.advice import Advice
-from tools.replenishment.core.explanation import alternative
-from tools.suppliers.core import money
-
-Json = dict[str, Any]
-
-
-def heading(advice: Advice) -> Json:
-    """Name the item and the place."""
-    case = advice.case
-    return {"sku": case.sku, "name": case.name, "uom": case.uom, "location": case.location}
-
-
-def position_view(advice: Advice) -> Json:
-    """The stock position with its projection."""
-    inputs, position = advice.inputs, advice.case.position
-    knows_policy = is_planned(advice)
-    return heading(advice) | {
-        "on_hand": position.on_hand_units,
-        "quarantined": position.quarantined_units,
-        "expiring": position.expiring_units,
-        "allocated": position.allocated_units,
-        "backordered": position.backordered_units,
-        "available": position.available_units,
-        "on_order": position.on_order_units,
-        "in_transit": position.in_transit_units,
-        "inbound_transfers": position.inbound_transfer_units,
-        "drafted": position.drafted_units,
-        "inventory_position": position.inventory_position_units,
-        "open_receipts": [
-            {
-                "po": receipt.number,
-                "state": receipt.state,
-                "quantity": receipt.units,
-                "promise": day(receipt.promise_on),
-                "eta": day(receipt.eta_on),
-                "confirmed": receipt.is_confirmed,
-            }
-            for receipt in position.receipts
-        ],
-        "daily_demand": inputs["demand_per_day"] if advice.case.outlook else None,
-        "days_of_cover": advice.days_of_cover,
-        "projected_stockout_date": day(advice.stockout_on),
-        "stockout_in_days": inputs["stockout_in_days"],
-        "next_order_in_days": inputs["next_order_in_days"] if knows_policy else None,
-        "reorder_point": inputs["reorder_point"] if knows_policy else None,
-        "safety_stock": inputs["safety_stock"] if knows_policy else None,
-    }
-
-
-def position_warnings(advice: Advice) -> list[str]:
-    """What a planner should know about the position."""
-    found = [
-        f"{receipt.number} is expected {(receipt.eta_on - receipt.promise_on).days} days after "
-        f"its promise; without it stock lasts {advice.days_of_cover} days"
-        for receipt in advice.case.position.receipts
-        if receipt.eta_on and receipt.promise_on and receipt.eta_on > receipt.promise_on
-    ]
-    if advice.case.position.on_hand_units < 0:
-        found.append("stock on hand is negative: a movement is missing")
-    return found + missing_notes(advice)
-
-
-def missing_notes(advice: Advice) -> list[str]:
-    """Say which basis of a plan is missing."""
-    notes = {
-        "no_forecast": "there is no forecast for this item yet",
-        "old_forecast": "the forecast is more than a week old",
-        "no_supplier": "nobody sells this item",
-        "quoted_lead_time": "the lead time is quoted, not measured",
-    }
-    return [text for flag, text in notes.items() if flag in advice.flags]
-
-
-def is_planned(advice: Advice) -> bool:
-    """There is a forecast and a supplier, so policy numbers mean something."""
-    return advice.case.outlook is not None and advice.offer is not None
+from tools.offers.core import money
+from tools.planning.core.advice import Advice
+from tools.planning.core.explanation import alternative
+from tools.planning.core.views import Json, day, heading
 
 
 def policy_view(advice: Advice) -> Json:
@@ -214,8 +140,3 @@ def alternative_view(inputs: Json, asked: int) -> Json:
         "amount": money(amount),
         "currency": inputs["currency"],
     }
-
-
-def day(on: date | None) -> str | None:
-    """ISO date."""
-    return None if on is None else on.isoformat()

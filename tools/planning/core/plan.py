@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tools.replenishment.core.policies import PolicyInputs, PolicyNumbers, reorder_points
-from tools.replenishment.core.quantities import NO_LIMIT, order_quantities, raised_to_break
-from tools.stock.core import projected_balance, stockout_days, window_totals
-from tools.suppliers.core import landed_costs, prices_at
+from tools.offers.core import landed_costs, prices_at
+from tools.planning.core.policies import PolicyInputs, PolicyNumbers, reorder_points
+from tools.planning.core.quantities import NO_LIMIT, order_quantities, raised_to_break
+from tools.positions.core import projected_balance, stockout_days, window_totals
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

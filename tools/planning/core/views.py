@@ -1,0 +1,35 @@
+"""What the tools answer: JSON-ready dictionaries from advice, without arithmetic of their own."""
+
+from datetime import date
+from typing import Any
+
+from tools.planning.core.advice import Advice
+
+Json = dict[str, Any]
+
+
+def heading(advice: Advice) -> Json:
+    """Name the item and the place."""
+    case = advice.case
+    return {"sku": case.sku, "name": case.name, "uom": case.uom, "location": case.location}
+
+
+def missing_notes(advice: Advice) -> list[str]:
+    """Say which basis of a plan is missing."""
+    notes = {
+        "no_forecast": "there is no forecast for this item yet",
+        "old_forecast": "the forecast is more than a week old",
+        "no_supplier": "nobody sells this item",
+        "quoted_lead_time": "the lead time is quoted, not measured",
+    }
+    return [text for flag, text in notes.items() if flag in advice.flags]
+
+
+def is_planned(advice: Advice) -> bool:
+    """There is a forecast and a supplier, so policy numbers mean something."""
+    return advice.case.outlook is not None and advice.offer is not None
+
+
+def day(on: date | None) -> str | None:
+    """ISO date."""
+    return None if on is None else on.isoformat()

@@ -1,0 +1,210 @@
+"""Reads stock and what is coming: one set of queries, however many items."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import ColumnElement, Select, case, func, or_
+from sqlmodel import Session, col, select
+
+from db.models.catalog import Item
+from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment
+from db.models.stock import StockLevel
+from db.types import OrderState, ShipmentStatus
+from tools.positions.core import DRAFT_LIFE_DAYS, OpenReceipt, StockPosition
+
+ON_ORDER_STATES = (
+    OrderState.PENDING_APPROVAL, OrderState.APPROVED, OrderState.SENT, OrderState.CONFIRMED,
+    OrderState.CHANGED, OrderState.PARTIALLY_RECEIVED,
+)  # fmt: skip
+CONFIRMED_STATES = (OrderState.CONFIRMED, OrderState.PARTIALLY_RECEIVED)
+_ON_THE_ROAD = (
+    ShipmentStatus.IN_TRANSIT, ShipmentStatus.OUT_FOR_DELIVERY, ShipmentStatus.ATTEMPT_FAIL,
+    ShipmentStatus.AVAILABLE_FOR_PICKUP, ShipmentStatus.EXCEPTION,
+)  # fmt: skip
+
+Pair = tuple[int, int]
+
+
+def position(session: Session, item_id: int, location_id: int, *, as_of: date) -> StockPosition:
+    """Return the position of one item at one location; zeros when nothing is stored."""
+    found = positions_by_pair(session, location_id, item_ids=[item_id], as_of=as_of)
+    return found.get((item_id, location_id), StockPosition(item_id, location_id))
+
+
+def positions_by_pair(
+    session: Session,
+    location_id: int | None = None,
+    *,
+    item_ids: Iterable[int] | None = None,
+    as_of: date,
+) -> dict[Pair, StockPosition]:
+    """Return positions by (item, location): two queries for any number of items."""
+    wanted = None if item_ids is None else list(item_ids)
+    levels = {
+        (level.item_id, level.location_id): level
+        for level in session.exec(_levels(location_id, wanted))
+    }
+    receipts, drafts = _open_receipts(session, location_id, wanted, as_of)
+    pairs = levels.keys() | receipts.keys() | drafts.keys()
+    found = {}
+    for pair in sorted(pairs):
+        base = StockPosition(*pair, receipts=tuple(receipts.get(pair, ())))
+        base = replace(base, drafts=tuple(drafts.get(pair, ())))
+        found[pair] = _with_level(base, levels.get(pair))
+    return found
+
+
+def positions(
+    session: Session,
+    location_id: int | None = None,
+    *,
+    item_ids: Iterable[int] | None = None,
+    as_of: date,
+) -> pd.DataFrame:
+    """Return one row per item and location with every quantity of the position, as columns."""
+    names = (
+        "item_id", "location_id", "on_hand_units", "quarantined_units", "expiring_units",
+        "allocated_units", "backordered_units", "inbound_transfer_units", "usable_units",
+        "available_units", "on_order_units", "in_transit_units", "drafted_units",
+        "inventory_position_units", "netted_position_units",
+    )  # fmt: skip
+    found = positions_by_pair(session, location_id, item_ids=item_ids, as_of=as_of).values()
+    rows = [tuple(getattr(one, name) for name in names) for one in found]
+    return pd.DataFrame(rows, columns=list(names))
+
+
+def last_change_at(session: Session, item_ids: Iterable[int]) -> datetime | None:
+    """Return when the stock of these items was last written."""
+    statement = select(func.max(StockLevel.updated_at)).where(
+        col(StockLevel.item_id).in_(list(item_ids))
+    )
+    return session.exec(statement).one()
+
+
+def _levels(location_id: int | None, item_ids: list[int] | None) -> Any:
+    return select(StockLevel).where(
+        *_scope(col(StockLevel.item_id), col(StockLevel.location_id), location_id, item_ids)
+    )
+
+
+def _scope(
+    item: ColumnElement[int],
+    location: ColumnElement[int],
+    location_id: int | None,
+    item_ids: list[int] | None,
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if location_id is not None:
+        conditions.append(location == location_id)
+    if item_ids is not None:
+        conditions.append(item.in_(item_ids))
+    return conditions
+
+
+def _with_level(base: StockPosition, level: StockLevel | None) -> StockPosition:
+    if level is None:
+        return base
+    return replace(
+        base,
+        on_hand_units=level.on_hand_units,
+        quarantined_units=level.quarantined_units,
+        expiring_units=level.expiring_units,
+        allocated_units=level.allocated_units,
+        backordered_units=level.backordered_units,
+        inbound_transfer_units=level.inbound_transfer_units,
+    )
+
+
+def _open_receipts(
+    session: Session, location_id: int | None, item_ids: list[int] | None, as_of: date
+) -> tuple[dict[Pair, list[OpenReceipt]], dict[Pair, list[OpenReceipt]]]:
+    """Open balances by pair: of submitted orders, and of our own recent drafts."""
+    receipts: dict[Pair, list[OpenReceipt]] = {}
+    drafts: dict[Pair, list[OpenReceipt]] = {}
+    for row in session.execute(_open_lines(location_id, item_ids, as_of)):
+        shipped = min(row.units, row.shipped or 0)
+        receipt = OpenReceipt(
+            order_id=row.order_id,
+            number=row.number,
+            state=row.state.value,
+            units=row.units,
+            promise_on=row.line_promise or row.order_promise,
+            eta_on=row.eta_on,
+            is_confirmed=row.state in CONFIRMED_STATES,
+            in_transit_units=shipped,
+            ordered_on=None if row.sent_at is None else row.sent_at.date(),
+        )
+        target = drafts if row.state == OrderState.DRAFT else receipts
+        target.setdefault((row.item_id, row.location_id), []).append(receipt)
+    return receipts, drafts
+
+
+def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date) -> Select[Any]:
+    balance = (
+        col(PurchaseOrderLine.ordered_units)
+        - col(PurchaseOrderLine.received_units)
+        - col(PurchaseOrderLine.short_closed_units)
+    )
+    forgotten = datetime.combine(as_of - timedelta(days=DRAFT_LIFE_DAYS), time.min, UTC)
+    is_open = or_(
+        col(PurchaseOrder.state).in_(ON_ORDER_STATES),
+        (col(PurchaseOrder.state) == OrderState.DRAFT)
+        & (col(PurchaseOrder.created_at) >= forgotten),
+    )
+    shipments = _shipments().subquery()
+    statement: Select[Any] = (
+        select(  # type: ignore[call-overload]
+            PurchaseOrderLine.item_id,
+            PurchaseOrder.location_id,
+            PurchaseOrder.id.label("order_id"),  # type: ignore[attr-defined]
+            PurchaseOrder.number,
+            PurchaseOrder.state,
+            PurchaseOrder.sent_at,
+            balance.label("units"),
+            col(PurchaseOrderLine.promise_on).label("line_promise"),
+            col(PurchaseOrder.promise_on).label("order_promise"),
+            shipments.c.eta_on,
+            shipments.c.shipped,
+        )
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(PurchaseOrderLine.order_id))
+        .outerjoin(shipments, shipments.c.order_id == col(PurchaseOrder.id))
+        .where(is_open, balance > 0)
+        .where(
+            *_scope(
+                col(PurchaseOrderLine.item_id),
+                col(PurchaseOrder.location_id),
+                location_id,
+                item_ids,
+            )
+        )
+        .order_by(col(PurchaseOrder.number))
+    )
+    return statement
+
+
+def _shipments() -> Select[Any]:
+    """Per order: the last expected day and the units on the road."""
+    on_the_road = case(
+        (col(Shipment.status).in_(_ON_THE_ROAD), col(Shipment.shipped_units)), else_=0
+    )
+    statement: Select[Any] = (
+        select(
+            Shipment.order_id,
+            func.max(Shipment.eta_on).label("eta_on"),
+            func.sum(on_the_road).label("shipped"),
+        )
+        .where(col(Shipment.status).not_in((ShipmentStatus.DELIVERED, ShipmentStatus.EXPIRED)))
+        .group_by(col(Shipment.order_id))
+    )
+    return statement
+
+
+def stocked_items(session: Session) -> int:
+    """Return how many items have a stock record."""
+    statement = select(func.count(func.distinct(StockLevel.item_id))).join(
+        Item, col(Item.id) == col(StockLevel.item_id)
+    )
+    return session.exec(statement).one()
