@@ -138,11 +138,11 @@ def _unproven_order(session: Session) -> str:
         session.exec(select(Outbox.order_id).where(Outbox.state == OutboxState.DELIVERED))
     )
     told = set(
-        session.execute(
+        session.exec(
             select(AuditEvent.object_id, AuditEvent.action).where(
                 col(AuditEvent.action).in_(("order.approved", "order.sent"))
             )
-        ).tuples()
+        ).all()
     )
     orders = session.exec(
         select(PurchaseOrder)
@@ -157,4 +157,10 @@ def _unproven_order(session: Session) -> str:
         for action in ("order.approved", "order.sent"):
             if (order.number, action) not in told:
                 return f"order {order.number} was sent but the trail lacks {action!r}"
-    return ""
+    unsent = session.exec(
+        select(PurchaseOrder.number)
+        .join(Outbox, col(Outbox.order_id) == col(PurchaseOrder.id))
+        .where(Outbox.state == OutboxState.DELIVERED, col(PurchaseOrder.sent_at).is_(None))
+        .limit(1)
+    ).first()
+    return f"order {unsent} was delivered but does not say so" if unsent else ""

@@ -241,9 +241,7 @@ def settle(
 
 def count_by_state(session: Session) -> dict[str, int]:
     """Return how many deliveries are in each state."""
-    rows = session.execute(
-        select(col(Outbox.state), func.count()).group_by(col(Outbox.state))
-    ).tuples()
+    rows = session.exec(select(Outbox.state, func.count()).group_by(col(Outbox.state))).all()
     return {OutboxState(state).value: count for state, count in rows}
 
 
