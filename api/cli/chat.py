@@ -55,7 +55,7 @@ class Chat:
         elif event.kind == "message.completed":
             self._shell.show(Padding(rendering.reply(str(content["text"])), (1, 2, 1, 2)))
             if self._card is not None:
-                self._shell.show(screens.approval_request(self._card))
+                self._shell.show(screens.approval_request(self._card), Text())
                 self._card = None
         elif event.kind == "approval.requested":
             self.approval = self._card = dict(content)
@@ -111,7 +111,7 @@ def _show_approvals(shell: Terminal) -> None:
 
 
 def _waiting(shell: Terminal, label: str) -> contextlib.AbstractContextManager[Any]:
-    """A spinner for people; nothing in a pipe."""
-    if not (shell.is_interactive and shell.err.is_terminal):
+    """A spinner for people, on the console that prints the reply; nothing in a pipe."""
+    if not shell.is_interactive:
         return contextlib.nullcontext()
-    return shell.err.status(f"[dim]{label} …[/]")
+    return shell.out.status(f"[dim]{label} …[/]")

@@ -286,7 +286,7 @@ def show_facts(shell: Terminal, view: "ApprovalView") -> None:
     """Print everything that a person must see before deciding."""
     from api.cli import screens
 
-    shell.show(screens.approval_facts(as_data(view)))
+    shell.show(screens.approval_facts(as_data(view)), "")
 
 
 def tell(shell: Terminal, settled: Settled) -> None:

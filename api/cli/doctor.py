@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from api.cli.terminal import ERROR, JsonOption, Terminal, has_database, terminal
+from api.cli.terminal import ERROR, JsonOption, Terminal, address, has_database, terminal
 from tools.errors import QuartermasterError
 
 if TYPE_CHECKING:
@@ -86,18 +86,11 @@ def _database_checks(shell: Terminal, settings: "Settings") -> Iterator[Check]:
         yield Check("database", "problem", f"{error.message}. {error.next_step}".strip())
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-        yield Check("database", "problem", f"{_address(settings)}: {reason}")
-
-
-def _address(settings: "Settings") -> str:
-    """Show where the database is, without its password."""
-    from sqlalchemy.engine import make_url
-
-    return make_url(settings.database_url).render_as_string(hide_password=True)
+        yield Check("database", "problem", f"{address(settings)}: {reason}")
 
 
 def _engine(system: "System") -> Check:
-    where = _address(system.settings)
+    where = address(system.settings)
     if not system.database.is_sqlite:
         return Check("database", "ok", where)
     if sqlite3.sqlite_version_info < SAFE_SQLITE:

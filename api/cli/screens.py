@@ -6,9 +6,7 @@ Pure functions from JSON values to rich text; nothing here computes a figure to 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
-from rich.box import Box
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -34,7 +32,6 @@ from api.rendering import (
     waterfall,
 )
 
-LEFT_BAR = Box("    \n│   \n    \n│   \n    \n    \n│   \n    \n")
 STATE_STYLE = {
     "pending": "yellow", "pending_approval": "yellow", "approved": "green", "sent": "green",
     "rejected": "red", "void": "dim", "expired": "dim", "cancelled": "dim",
@@ -88,8 +85,8 @@ def deadline(value: str | None, today: date) -> str:
 
 
 EXCEPTION_NAMES = {
-    "below_rop": "below the reorder point", "projected_stockout": "will run out",
-    "late_po": "late orders", "unconfirmed_po": "unconfirmed orders", "excess": "in excess",
+    "below_rop": "below reorder point", "projected_stockout": "running out",
+    "late_po": "orders late", "unconfirmed_po": "unconfirmed", "excess": "in excess",
 }  # fmt: skip
 
 
@@ -208,25 +205,23 @@ def advice(envelope: Data) -> list[RenderableType]:
 def approval_request(content: Data) -> RenderableType:
     """The card that appears in a chat when an order waits for a person."""
     command = f"quartermaster approve {content['approval_id']}"
-    return Panel(
-        Group(
-            headline(
-                f"{content['po_id']} waits for a decision",
-                money(content["total"], content["currency"]),
-                f"needs {a_role(content['approver_role'])}",
-            ),
-            facts(
-                [
-                    ("request", f"{content['approval_id']}, version {content['version']}"),
-                    ("until", instant(content["expires_at"])),
-                    ("decide", Text(f"{command}   (shows the facts first)")),
-                ]
-            ),
+    lines = Group(
+        headline(
+            f"{content['po_id']} waits for a decision",
+            money(content["total"], content["currency"]),
+            f"needs {a_role(content['approver_role'])}",
         ),
-        box=LEFT_BAR,
-        border_style="yellow",
-        padding=(0, 1),
+        facts(
+            [
+                ("request", f"{content['approval_id']}, version {content['version']}"),
+                ("until", instant(content["expires_at"])),
+                ("decide", Text(f"{command}   (shows the facts first)")),
+            ]
+        ),
     )
+    card = Table.grid(padding=(0, 1, 0, 0))
+    card.add_row(Text("\n".join("│" * 4), style="yellow"), lines)
+    return card
 
 
 def a_role(role: str) -> str:

@@ -109,11 +109,20 @@ class Terminal:
     def system(self) -> "System":
         """The composed system; opens and migrates the database on first use."""
         if self._system is None:
+            from sqlalchemy.exc import OperationalError
+
             from api.bootstrap import build_system
 
             if not self._may_create:
                 _refuse_a_missing_database(self.settings)
-            self._system = build_system(self.settings, clock=self._clock)
+            try:
+                self._system = build_system(self.settings, clock=self._clock)
+            except OperationalError as error:
+                reason = str(error.orig).strip().partition("\n")[0]
+                raise ExternalError(
+                    f"the database {address(self.settings)!r} cannot be opened: {reason}",
+                    next_step="Check QM_DATABASE_URL, and whether the server runs.",
+                ) from None
         return self._system
 
     def actor(self) -> "Actor":
@@ -267,6 +276,13 @@ def has_database(settings: "Settings") -> bool:
 
     url = make_url(settings.database_url)
     return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
+
+
+def address(settings: "Settings") -> str:
+    """Say where the database is, without its password."""
+    from sqlalchemy.engine import make_url
+
+    return make_url(settings.database_url).render_as_string(hide_password=True)
 
 
 def _refuse_a_missing_database(settings: "Settings") -> None:

@@ -64,7 +64,7 @@ def test_the_morning_list_counts_what_needs_nothing() -> None:
     assert "412 of 431 items need nothing" in shown[0]
     assert any("WIDGET-A" in line and "1,920" in line and "14,976.00" in line for line in shown)
     assert "and 18 more" in shown
-    assert shown[-1] == "Exceptions: 19 below the reorder point, 2 late orders"
+    assert shown[-1] == "Exceptions: 19 below reorder point, 2 orders late"
 
 
 def test_the_morning_list_fits_a_hundred_columns() -> None:
