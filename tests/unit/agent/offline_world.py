@@ -1,4 +1,4 @@
-"""A small catalogue, the tools' argument names, and conversations in the middle of which to speak."""
+"""A small catalogue, the tools' argument names, and conversations to speak in the middle of."""
 
 import json
 from typing import Any
