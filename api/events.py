@@ -18,7 +18,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
 
-from agent.records import own_thread
 from db.models.conversation import Run, RunEvent, Thread
 from db.session import Database
 from db.types import Actor, RunState
@@ -54,9 +53,9 @@ def own_run(session: Session, actor: Actor, run_id: int) -> Run:
         NotFound: There is none.
     """
     run = session.get(Run, run_id) if abs(run_id) < 2**63 else None
-    if run is None:
-        raise NotFound(f"there is no run {run_id}")
-    own_thread(session, actor, run.thread_id)
+    thread = None if run is None else session.get(Thread, run.thread_id)
+    if run is None or thread is None or thread.owner_id != actor.user_id:
+        raise NotFound(f"you have no run {run_id}")  # a stranger's run is not shown to exist
     return run
 
 

@@ -89,7 +89,7 @@ def list_items(
     with system.database.read() as session:
         rows = session.exec(statement).all()
         page = [ItemShown.model_validate(row, from_attributes=True) for row in rows[:limit]]
-    following = encode_cursor(rows[limit - 1].sku_key) if len(rows) > limit else None
+        following = encode_cursor(rows[limit - 1].sku_key) if len(rows) > limit else None
     if following is not None:
         url = request.url.include_query_params(cursor=following, limit=limit)
         response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
+from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
-from agent.records import LONGEST_TEXT, checked_text, own_thread
+from agent.records import LONGEST_TEXT, checked_text
 from api import events, idempotency
 from api.dependencies import ActorDep, BackgroundDep, SystemDep
 from api.routes.examples import answers
@@ -49,7 +50,7 @@ class NewMessage(BaseModel):
         extra="forbid",
         json_schema_extra={"examples": [{"text": "How many WIDGET-A should I order?"}]},
     )
-    text: str = Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00]*\S[^\x00]*$")
+    text: str = Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
 
 
 class RunAccepted(BaseModel):
@@ -101,8 +102,6 @@ def create_thread(system: SystemDep, actor: ActorDep, body: NewThread) -> Thread
 )  # fmt: skip
 def list_messages(system: SystemDep, actor: ActorDep, thread_id: str) -> Messages:
     """Read a conversation."""
-    with system.database.read() as session:
-        own_thread(session, actor, thread_id)
     shown = [
         MessageShown.model_validate(message, from_attributes=True)
         for message in system.conversations.messages(actor, thread_id)
@@ -136,8 +135,6 @@ def post_message(
     With ``Accept: text/event-stream`` the answer is the stream of the run's events.
     """
     key = None if idempotency_key is None else idempotency.parse_key(idempotency_key)
-    with system.database.read() as session:
-        own_thread(session, actor, thread_id)
     run_id = system.conversations.post(actor, thread_id, body.text, client_key=key)
     if key is not None:
         with system.database.read() as session:
@@ -152,7 +149,7 @@ def post_message(
 
 @router.get(
     "/runs/{run_id}/events",
-    response_class=EventSourceResponse,
+    response_class=StreamingResponse,
     responses={
         **answers({}, codes=("not_found",)),
         200: {"description": "The run's events", "content": {"text/event-stream": _STREAM}},
@@ -165,7 +162,7 @@ def stream_run(
     last_event_id: Annotated[
         int, Header(ge=0, lt=2**63, description="Go on after this event.")
     ] = 0,
-) -> EventSourceResponse:
+) -> Response:
     """Follow a run; the stream ends with ``run.completed`` or ``run.failed``."""
     with system.database.read() as session:
         events.own_run(session, actor, run_id)
