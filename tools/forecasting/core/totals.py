@@ -23,6 +23,7 @@ IntArray = npt.NDArray[np.int64]
 HORIZON_DAYS = (1, 3, 7, 14, 21, 28, 42, 63, 91)
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 LEAST_ERRORS = 60  # in a pool; fewer say nothing about a tail
+_MOMENTS = 13  # past moments to learn from: a quarter of weeks
 _BUCKETS = 3
 _BUCKET_SERIES = 12  # fewer series than this per bucket share one pool
 _CAP = 1.5  # times the highest total of the history
@@ -75,7 +76,6 @@ def calibrate(
         groups = _errors(units, past, pool, pools, horizon)
         if min(len(group) for group in groups) < LEAST_ERRORS:
             break
-        groups = [group * _widening(past, horizon, units.shape[1]) for group in groups]
         tested.append(horizon)
         counts.append([len(group) for group in groups])
         quantiles.append([np.quantile(group, LEVELS) for group in groups])
@@ -93,27 +93,33 @@ def calibrate(
 def _errors(
     units: FloatArray, past: Replay, pool: IntArray, pools: int, horizon: int
 ) -> list[FloatArray]:
-    """Scaled errors of the totals of one horizon, by pool."""
-    running = np.cumsum(np.nan_to_num(units), axis=1)
-    running = np.concatenate([np.zeros((len(units), 1)), running], axis=1)
-    origins = np.array([o for o in past.origins if o + horizon <= units.shape[1]], dtype=int)
-    said = past.forecast[:, : len(origins), :horizon]
+    """Scaled and widened errors of the totals of one horizon, by pool.
+
+    Of the moments whose totals are known the last quarter's count: recent errors resemble the
+    coming ones more. Small catalogues look further back until a pool is big enough.
+    """
+    wanted = max(_MOMENTS, -(-LEAST_ERRORS * pools // max(len(units), 1)))
+    over = sum(origin + horizon <= units.shape[1] for origin in past.origins)
+    recent = slice(max(0, over - wanted), over)
+    origins = np.array(past.origins[recent], dtype=int)
+    said = past.forecast[:, recent, :horizon]
     if not len(origins) or said.shape[2] < horizon:
         return [np.empty(0)] * pools
+    running = np.cumsum(np.nan_to_num(units), axis=1)
+    running = np.concatenate([np.zeros((len(units), 1)), running], axis=1)
     sold = running[:, origins + horizon] - running[:, origins]
     with np.errstate(divide="ignore", invalid="ignore"):
-        errors = (sold - said.sum(axis=2)) / past.scale[:, : len(origins)]
+        errors = (sold - said.sum(axis=2)) / past.scale[:, recent] * _widening(origins, horizon)
     known = np.isfinite(errors)
     return [errors[pool == bucket][known[pool == bucket]] for bucket in range(pools)]
 
 
-def _widening(past: Replay, horizon: int, periods: int) -> float:
+def _widening(origins: IntArray, horizon: int) -> float:
     """Factor for how few separate stretches of time the errors come from.
 
     Series rise and fall together, so many series in two or three seasons are still two or three
     observations of the common movement; sqrt(1 + 1/k) is its share in a prediction error.
     """
-    origins = [origin for origin in past.origins if origin + horizon <= periods]
     separate = 1 + (origins[-1] - origins[0]) / horizon
     return float(np.sqrt(1 + 1 / separate))
 
