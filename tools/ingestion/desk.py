@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from operator import itemgetter
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -39,11 +39,45 @@ class Desk:
         return bool(self.load.report["may_create_locations"])
 
 
-def stage(session: Session, desk: Desk, rows: list[GoodRow]) -> tuple[int, list[BadRow]]:
+@dataclass
+class Batch:
+    """Checked rows made ready before the database is locked.
+
+    Attributes:
+        rows: The good rows.
+        named: The first row of each SKU, by canonical SKU.
+        sold: Sales only: units by (canonical SKU, location code, day).
+        returned: Sales only: returned units by the same key.
+    """
+
+    rows: list[GoodRow]
+    named: dict[str, Values] = field(default_factory=dict)
+    sold: dict[tuple[str, str, date], int] = field(default_factory=dict)
+    returned: dict[tuple[str, str, date], int] = field(default_factory=dict)
+
+
+def prepare(kind: Kind, rows: list[GoodRow]) -> Batch:
+    """Add up sales by item, place and day; name the SKUs."""
+    batch = Batch(rows)
+    named, sold, returned = batch.named, batch.sold, batch.returned
+    for _, values in rows:
+        sku = values["sku"]
+        if sku is not None and sku[1] not in named:
+            named[sku[1]] = values
+        if kind.name == "sales":
+            key = (sku[1], values["location"], values["date"])
+            quantity = values["quantity"]
+            sold[key] = sold.get(key, 0) + max(quantity, 0)
+            if quantity < 0:
+                returned[key] = returned.get(key, 0) - quantity
+    return batch
+
+
+def stage(session: Session, desk: Desk, batch: Batch) -> tuple[int, list[BadRow]]:
     """Store good rows where nobody sees them yet; return how many, and those that do not fit."""
     if desk.kind.name == "sales":
-        return _stage_sales(session, desk, rows)
-    return _stage_master(session, desk, rows)
+        return _stage_sales(session, desk, batch)
+    return _stage_master(session, desk, batch)
 
 
 def apply_staged(session: Session, desk: Desk) -> None:
@@ -141,14 +175,11 @@ def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def _look_up_items(session: Session, desk: Desk, rows: list[GoodRow]) -> dict[str, Values]:
-    """Learn the ids of the rows' SKUs; return the first row of each unknown one."""
-    named: dict[str, Values] = {}
-    for row in rows:
-        if row.values.get("sku") and row.values["sku"][1] not in desk.items:
-            named.setdefault(row.values["sku"][1], row.values)
-    desk.items |= catalog.known_items(session, named)
-    return {key: values for key, values in named.items() if key not in desk.items}
+def _look_up_items(session: Session, desk: Desk, batch: Batch) -> dict[str, Values]:
+    """Learn the ids of the batch's SKUs; return the first row of each unknown one."""
+    wanted = batch.named.keys() - desk.items.keys()
+    desk.items |= catalog.known_items(session, wanted)
+    return {key: batch.named[key] for key in sorted(wanted) if key not in desk.items}
 
 
 def _location_id(session: Session, desk: Desk, code: str) -> int | None:
@@ -172,41 +203,36 @@ def _known_place(session: Session, desk: Desk, code: str) -> int:
     return desk.locations[code]
 
 
-def _stage_sales(session: Session, desk: Desk, rows: list[GoodRow]) -> tuple[int, list[BadRow]]:
-    unknown = _look_up_items(session, desk, rows)
+def _stage_sales(session: Session, desk: Desk, batch: Batch) -> tuple[int, list[BadRow]]:
+    unknown = _look_up_items(session, desk, batch)
     if unknown:
         desk.items |= catalog.add_new_items(session, unknown, currency=desk.currency, at=desk.at)
         report = desk.load.report
         desk.load.report = report | {"new_items": report["new_items"] + len(unknown)}
-    sold: Counter[tuple[int, int, Any]] = Counter()
-    returned: Counter[tuple[int, int, Any]] = Counter()
-    bad = []
-    for number, values in rows:
-        place = _location_id(session, desk, values["location"])
-        if place is None:
-            bad.append(BadRow(number, "location", "is no known location", values["location"]))
-            continue
-        key = (desk.items[values["sku"][1]], place, values["date"])
-        quantity = values["quantity"]
-        sold[key] += max(quantity, 0)
-        returned[key] += max(-quantity, 0)
-    bulk_add(
-        session,
-        Demand,
-        [
-            {"item_id": item_id, "location_id": place, "on": on, "load_id": desk.load.id,
-             "units": units, "returned_units": returned[item_id, place, on]}
-            for (item_id, place, on), units in sorted(sold.items())
-        ],
-        key=("item_id", "location_id", "on", "load_id"), amounts=("units", "returned_units"),
-    )  # fmt: skip
-    return len(rows) - len(bad), bad
+    places = {code: _location_id(session, desk, code) for code in {key[1] for key in batch.sold}}
+    rows = [
+        {"item_id": desk.items[key[0]], "location_id": places[key[1]], "on": key[2],
+         "load_id": desk.load.id, "units": units, "returned_units": batch.returned.get(key, 0)}
+        for key, units in batch.sold.items()
+        if places[key[1]] is not None
+    ]  # fmt: skip
+    rows.sort(key=itemgetter("item_id"))
+    key = ("item_id", "location_id", "on", "load_id")
+    bulk_add(session, Demand, rows, key=key, amounts=("units", "returned_units"))
+    if None not in places.values():
+        return len(batch.rows), []
+    bad = [
+        BadRow(number, "location", "is no known location", values["location"])
+        for number, values in batch.rows
+        if places[values["location"]] is None
+    ]
+    return len(batch.rows) - len(bad), bad
 
 
-def _stage_master(session: Session, desk: Desk, rows: list[GoodRow]) -> tuple[int, list[BadRow]]:
-    unknown = {} if desk.kind.name == "items" else _look_up_items(session, desk, rows)
+def _stage_master(session: Session, desk: Desk, batch: Batch) -> tuple[int, list[BadRow]]:
+    unknown = {} if desk.kind.name == "items" else _look_up_items(session, desk, batch)
     good, bad = [], []
-    for row in rows:
+    for row in batch.rows:
         problem = _unknown_reference(session, desk, row, unknown)
         if problem is None:
             good.append(row)

@@ -26,7 +26,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from db.bulk import bulk_insert
+from db.bulk import bulk_insert, widen_cache
 from db.models.catalog import Location
 from db.models.ingestion import Load, QuarantinedRow, StagedRow
 from db.models.stock import Demand
@@ -35,9 +35,9 @@ from db.types import LoadState
 from tools.clock import Clock
 from tools.errors import Conflict, InvalidInput
 from tools.ingestion.core.kinds import Kind, kind_named, match_columns
-from tools.ingestion.core.rows import Checked, RowChecker, TextRow, date_order
+from tools.ingestion.core.rows import BadRow, RowChecker, TextRow, date_order
 from tools.ingestion.core.tables import BATCH_ROWS, open_table
-from tools.ingestion.desk import Desk, apply_staged, stage
+from tools.ingestion.desk import Batch, Desk, apply_staged, prepare, stage
 
 logger = logging.getLogger(__name__)
 SHOWN_ROWS = 20
@@ -185,8 +185,10 @@ def _stage(
         seen += len(batch)
         if seen <= done:
             continue
+        ready = prepare(desk.kind, checked.good)  # nobody has to wait for what is done before
         with database.write() as session:
-            _store(session, desk, checked, len(batch))
+            widen_cache(session)
+            _store(session, desk, ready, checked.bad, len(batch))
         if progress is not None:
             progress(seen, max(expected, seen) if expected else 0)
         time.sleep(pause_s)
@@ -200,11 +202,11 @@ def _batches(rows: Iterator[TextRow], *, first: int) -> Iterator[list[TextRow]]:
         batch = list(islice(rows, BATCH_ROWS))
 
 
-def _store(session: Session, desk: Desk, checked: Checked, count: int) -> None:
+def _store(session: Session, desk: Desk, ready: Batch, bad: list[BadRow], count: int) -> None:
     """Store one batch and move the watermark; both or neither."""
     load = desk.load
-    good, bad = stage(session, desk, checked.good)
-    bad = sorted([*checked.bad, *bad])
+    good, misfits = stage(session, desk, ready)
+    bad = sorted([*bad, *misfits])
     rows = [
         {
             "load_id": load.id, "row_number": number, "field": name, "reason": reason,
