@@ -55,7 +55,9 @@ class Linker:
         self.protected = protected
         self.suppliers = _names_of(catalogue.suppliers)
         self.locations = {code.casefold(): code for code in catalogue.locations}
-        self.sku_keys = {squeezed(text_key(item.sku)): item.sku for item in catalogue.items}
+        keys = {squeezed(text_key(item.sku)): item.sku for item in catalogue.items}
+        self.sku_keys = dict(sorted(keys.items()))
+        self.supplier_names = sorted(self.suppliers)
 
     def take(self, canvas: Canvas) -> list[Mention]:
         """Take every named record out of the text."""
@@ -130,7 +132,7 @@ class Linker:
             return _mention("supplier", sorted(self.suppliers[key]), window, text)
         if len(key) < 5 or any(token.text in self.protected for token in window):
             return None
-        near = process.extractOne(key, sorted(self.suppliers), scorer=fuzz.ratio, score_cutoff=86)
+        near = process.extractOne(key, self.supplier_names, scorer=fuzz.ratio, score_cutoff=86)
         if near is None:
             return None
         return _mention("supplier", sorted(self.suppliers[near[0]]), window, text, is_exact=False)
@@ -180,7 +182,7 @@ class Linker:
             return None
         key = squeezed(spaced(token.text))
         near = process.extract(
-            key, sorted(self.sku_keys), scorer=DamerauLevenshtein.distance, score_cutoff=1, limit=4
+            key, self.sku_keys.keys(), scorer=DamerauLevenshtein.distance, score_cutoff=1, limit=4
         )
         written = canvas.text[token.start : token.end]
         if near and len(key) >= 4:

@@ -19,6 +19,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import PrivateAttr
 
 from agent.offline import replies
 from agent.offline.entities import Linker
@@ -43,6 +44,7 @@ class OfflineChatModel(BaseChatModel):
 
     catalogue: Callable[[], CatalogueSnapshot]
     model: str = "quartermaster-offline"
+    _linked: tuple[CatalogueSnapshot, Linker] | None = PrivateAttr(None)
 
     @property
     def _llm_type(self) -> str:
@@ -81,7 +83,8 @@ class OfflineChatModel(BaseChatModel):
         if history.current.calls:
             told = tell(history.current.calls)
             decision = Decision("clarify" if told.is_question else "answer", text=told.text)
-            reply = _spoken(decision, self._whole_request(history))
+            asked = self._understanding(history, {}) if told.is_question else None
+            reply = _spoken(decision, asked.whole_request(history) if asked else "")
         else:
             tools = _schemas(kwargs.get("tools") or [])
             decision = _offered(self._understanding(history, tools).decide(history), tools)
@@ -91,13 +94,16 @@ class OfflineChatModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=reply)])
 
     def _understanding(self, history: History, tools: Mapping[str, Json]) -> Understanding:
-        linker = Linker(self.catalogue(), PROTECTED | scorer().known_words)
-        return Understanding(linker, scorer(), tools, _today(history))
+        return Understanding(self._linker(), scorer(), tools, _today(history))
 
-    def _whole_request(self, history: History) -> str:
-        """The request behind the current results, with what earlier turns had asked for."""
-        linker = Linker(self.catalogue(), PROTECTED | scorer().known_words)
-        return Understanding(linker, scorer(), {}, _today(history)).whole_request(history)
+    def _linker(self) -> Linker:
+        """The linker of the catalogue as it is now; the last one is kept while nothing changes."""
+        names = self.catalogue()
+        kept = self._linked
+        if kept is None or (kept[0] is not names and kept[0] != names):
+            kept = (names, Linker(names, PROTECTED | scorer().known_words))
+            self._linked = kept
+        return kept[1]
 
 
 def _today(history: History) -> date | None:

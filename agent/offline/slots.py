@@ -30,8 +30,9 @@ _METRICS = (
     (r"stock.?out", "stockout_rate"), (r"fill.?rate|service level", "fill_rate"),
     (r"cycle time|how long do our orders", "po_cycle_time"), (r"carrying", "carrying_cost"),
     (r"days of supply|inventory days|turns?\b|turnover", "days_of_supply"),
-    (r"accura|mape|forecast (?:error|quality)", "forecast_accuracy"), (r"bias", "forecast_bias"),
-    (r"otif|on.?time", "otif"),
+    (r"accura|mape|forecast (?:error|quality)|bias", "forecast_accuracy"),
+    (r"otif|on.?time", "supplier_otif"), (r"(?:inventory|stock) value", "inventory_value"),
+    (r"excess value", "excess_value"),
 )  # fmt: skip
 _STATES = (
     (r"waiting|await|pending|signature|sign.?off|approvals?\b|to approve", "pending_approval"),

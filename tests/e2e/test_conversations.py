@@ -103,7 +103,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Database, clock: FixedClock, tmp_path: Path) -> Iterator[Desk]:
+def desk(sqlite_database: Database, clock: FixedClock, tmp_path: Path) -> Iterator[Desk]:
+    """One engine is enough for words; the services are tested on both."""
+    opened = Desk(sqlite_database, clock, tmp_path)
+    yield opened
+    opened.agent.close()
+
+
+@pytest.fixture
+def desk_anywhere(database: Database, clock: FixedClock, tmp_path: Path) -> Iterator[Desk]:
+    """A desk on each engine."""
     opened = Desk(database, clock, tmp_path)
     yield opened
     opened.agent.close()
@@ -144,7 +153,10 @@ class TestMorningTriage:
         assert "waiting for" in reply
         assert "3 Mar 09:00" in reply  # 24 hours
 
-    def test_sends_after_a_managers_decision_and_tells_the_thread(self, desk: Desk) -> None:
+    def test_sends_after_a_managers_decision_and_tells_the_thread(
+        self, desk_anywhere: Desk
+    ) -> None:
+        desk = desk_anywhere
         desk.talk("what needs ordering today?", "draft the first one", "yes")
         assert desk.deliver() == []
 
