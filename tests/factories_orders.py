@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from api.worker import Delivery, deliver_due
 from db.models.audit import AuditEvent
@@ -121,7 +121,9 @@ class Desk:
 
     def outbox(self) -> list[Outbox]:
         with self.database.read() as session:
-            return list(session.exec(select(Outbox).order_by(Outbox.id)).all())  # type: ignore[arg-type]
+            rows = list(session.exec(select(Outbox).order_by(col(Outbox.id))).all())
+            session.expunge_all()
+            return rows
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir()) if self.folder.exists() else []
@@ -129,7 +131,7 @@ class Desk:
     def trail(self) -> list[tuple[str, str, str]]:
         """(action, object, actor) of every audit row."""
         with self.database.read() as session:
-            rows = session.exec(select(AuditEvent).order_by(AuditEvent.seq)).all()  # type: ignore[arg-type]
+            rows = session.exec(select(AuditEvent).order_by(col(AuditEvent.seq))).all()
             return [(row.action, row.object_id, row.actor) for row in rows]
 
     def audit(self) -> AuditReport:

@@ -117,17 +117,23 @@ def decide(
         check_authority(session, order, approval, actor=actor, company=company)
         check_fresh(session, order, approval, clock=clock, company=company)
     elif approval.expires_at <= clock.now() and decision is not Decision.REJECT:
-        raise Conflict(f"approval {number!r} ran out", details={"reason": "expired"})
+        raise Conflict(f"approval {approval.number!r} ran out", details={"reason": "expired"})
     elif decision is Decision.RESPOND and not reason:
         raise InvalidInput("an answer needs its text", next_step="Say what to answer.")
     wishes = read_edits(edits) if decision is Decision.EDIT else ()
     _record(session, approval, decision, actor=actor, clock=clock, channel=channel, reason=reason)
     if decision is Decision.APPROVE:
-        submit(session, number=order.number, approval_number=number, clock=clock, company=company)
+        submit(
+            session,
+            number=order.number,
+            approval_number=approval.number,
+            clock=clock,
+            company=company,
+        )
     elif decision is Decision.REJECT:
         step(
             session, order, OrderState.DRAFT, actor=actor, action="order.returned",
-            at=clock.now(), reason=reason, told={"approval": number},
+            at=clock.now(), reason=reason, told={"approval": approval.number},
         )  # fmt: skip
     elif decision is Decision.EDIT:
         requester = actor_by_id(session, approval.requested_by_id)

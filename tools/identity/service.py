@@ -73,8 +73,19 @@ def role_limits(session: Session) -> dict[Role, int | None]:
 
 def highest_limit(session: Session) -> int | None:
     """Return the widest limit that any active person has; None means without limit."""
-    users = session.exec(select(User).where(col(User.is_active).is_(True))).all()
-    limits = [approval_limit(session, _actor(user)) for user in users]
+    by_role = role_limits(session)
+    people = session.exec(
+        select(col(User.role), col(User.approval_limit_minor)).where(col(User.is_active).is_(True))
+    )
+    limits = [
+        effective_limit(
+            role,
+            role_limit_minor=by_role.get(role),
+            own_limit_minor=own,
+            has_role_limit=role in by_role,
+        )
+        for role, own in people
+    ]
     known = [limit for limit in limits if limit is not None]
     return None if len(known) < len(limits) else max(known, default=0)
 

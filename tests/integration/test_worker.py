@@ -1,0 +1,208 @@
+"""Delivery end to end, and a worker that is killed at the two worst moments."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.worker import deliver_due, expire_due, run_forever, settle
+from db.session import Database
+from db.types import OrderState, OutboxState
+from tests.conftest import NOW
+from tests.factories_orders import Desk
+from tools.errors import ExternalError
+from tools.outbox.core import LEASE
+
+ROOT = Path(__file__).parents[2]
+
+
+class Failing:
+    """A channel that fails as told."""
+
+    name = "file"
+
+    def __init__(self, *, is_idempotent: bool = True, is_unsent: bool = False) -> None:
+        self.is_idempotent = is_idempotent
+        self.is_unsent = is_unsent
+
+    def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
+        raise ExternalError(f"no answer for {key} of {payload['number']}",
+                            details={"is_unsent": self.is_unsent})  # fmt: skip
+
+
+@pytest.fixture
+def desk(database: Database, tmp_path: Path) -> Desk:
+    desk = Desk(database, tmp_path / "outgoing")
+    desk.approved()
+    return desk
+
+
+def _try(desk: Desk, channel: Failing) -> OutboxState | None:
+    (delivery,) = deliver_due(desk.database, {"file": channel}, clock=desk.clock, holder="one")
+    return delivery.state
+
+
+class TestDeliver:
+    def test_an_approved_order_becomes_a_file_and_is_sent(self, desk: Desk) -> None:
+        (delivery,) = desk.deliver()
+
+        assert (delivery.order_number, delivery.state) == ("PO-2001", OutboxState.DELIVERED)
+        assert desk.files() == ["PO-2001-r1.csv", "PO-2001-r1.json"]
+        assert desk.order().state is OrderState.SENT
+        assert desk.trail()[-1] == ("order.sent", "PO-2001", "system")
+        assert desk.audit().ok
+
+    def test_the_file_holds_what_was_approved(self, desk: Desk) -> None:
+        desk.deliver()
+
+        written = json.loads((desk.folder / "PO-2001-r1.json").read_text())
+
+        assert (written["total"], written["lines"][0]["units"]) == ("14976.00", 1920)
+        assert written["approval"] == {
+            "number": "a-31", "approved_by": "Mona", "approved_at": "2026-03-02T09:00:00+00:00",
+            "meaning": "approval",
+        }  # fmt: skip
+        assert written["key"] == desk.outbox()[0].key
+
+    def test_nothing_is_left_to_do(self, desk: Desk) -> None:
+        desk.deliver()
+
+        assert desk.deliver() == []
+
+    def test_a_draft_and_a_pending_order_stay_in_the_house(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        desk = Desk(database, tmp_path / "outgoing")
+        desk.pending()
+
+        assert desk.deliver() == []
+        assert desk.files() == []
+
+
+class TestFailure:
+    def test_it_waits_and_is_tried_again(self, desk: Desk) -> None:
+        assert _try(desk, Failing()) is OutboxState.PENDING
+        assert desk.deliver() == []
+
+        desk.clock.at = NOW + LEASE
+        (delivery,) = desk.deliver()
+
+        assert delivery.state is OutboxState.DELIVERED
+        assert desk.outbox()[0].attempts == 2
+
+    def test_a_channel_nobody_set_up(self, desk: Desk) -> None:
+        (delivery,) = deliver_due(desk.database, {}, clock=desk.clock, holder="one")
+
+        assert delivery.state is OutboxState.PENDING
+        assert "no channel 'file'" in desk.outbox()[0].last_error
+
+    @pytest.mark.parametrize(
+        ("was_delivered", "state"), [(True, OrderState.SENT), (False, OrderState.APPROVED)]
+    )
+    def test_in_doubt_a_person_settles_it(
+        self, desk: Desk, was_delivered: bool, state: OrderState
+    ) -> None:
+        assert _try(desk, Failing(is_idempotent=False)) is OutboxState.IN_DOUBT
+        assert desk.deliver() == []
+
+        settle(
+            desk.database, desk.outbox()[0].key, was_delivered=was_delivered,
+            actor=desk.world.actors["mona"], reason="asked Acme", clock=desk.clock,
+        )  # fmt: skip
+
+        assert desk.order().state is state
+        assert len(desk.deliver()) == (0 if was_delivered else 1)
+        assert desk.audit().ok
+
+    def test_surely_unsent_is_tried_again(self, desk: Desk) -> None:
+        channel = Failing(is_idempotent=False, is_unsent=True)
+
+        assert _try(desk, channel) is OutboxState.PENDING
+
+
+def test_requests_run_out(database: Database, tmp_path: Path) -> None:
+    desk = Desk(database, tmp_path)
+    desk.pending()
+    desk.clock.at = NOW + desk.company.approval_ttl
+
+    assert expire_due(desk.database, clock=desk.clock) == 1
+    assert expire_due(desk.database, clock=desk.clock) == 0
+
+
+def test_the_loop_works_until_it_is_stopped(sqlite_database: Database, tmp_path: Path) -> None:
+    desk = Desk(sqlite_database, tmp_path / "outgoing")
+    desk.approved()
+    stop = threading.Event()
+
+    class Stopping:
+        name, is_idempotent = "file", True
+
+        def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
+            stop.set()
+            return f"{key} {payload['number']}"
+
+    run_forever(
+        desk.database, {"file": Stopping()}, clock=desk.clock, holder="loop", stop=stop, pause_s=0
+    )
+
+    assert desk.order().state is OrderState.SENT
+
+
+VICTIM = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from api.worker import deliver_due
+from db.session import Database
+from tools.clock import FixedClock
+from tools.outbox.gateway import DropFolder
+
+url, folder, at, moment = sys.argv[1:]
+
+class Killed(DropFolder):
+    def deliver(self, key, payload):
+        if moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().deliver(key, payload)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+info = {"audit_keys": {"test": b"0" * 32}, "audit_key_id": "test"}
+deliver_due(
+    Database(url, session_info=info), {"file": Killed(Path(folder))},
+    clock=FixedClock(datetime.fromisoformat(at)), holder="victim",
+)
+"""
+
+
+class TestKilled:
+    """kill -9 between claim and send, and between send and record."""
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_exactly_one_file_and_one_delivery(self, desk: Desk, moment: str) -> None:
+        killed = subprocess.run(
+            [sys.executable, "-c", VICTIM, desk.database.url, str(desk.folder),
+             desk.clock.now().isoformat(), moment],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        assert desk.outbox()[0].state is OutboxState.CLAIMED
+        assert desk.files() == ([] if moment == "before" else ["PO-2001-r1.csv", "PO-2001-r1.json"])
+        assert desk.deliver("other") == []  # the lease still stands
+
+        desk.clock.at = NOW + LEASE
+        first, second = desk.deliver("other"), desk.deliver("other")
+
+        assert [delivery.state for delivery in first] == [OutboxState.DELIVERED]
+        assert second == []
+        assert desk.files() == ["PO-2001-r1.csv", "PO-2001-r1.json"]
+        assert [row.state for row in desk.outbox()] == [OutboxState.DELIVERED]
+        assert desk.order().state is OrderState.SENT
+        assert [action for action, _, _ in desk.trail()].count("order.sent") == 1
+        assert desk.audit().ok
