@@ -2,8 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from sqlmodel import col, select
 
 from agent import records
 from agent.graph import RECURSION_LIMIT, build_graph
+from agent.heartbeat import Heartbeat
 from agent.journal import Listener, RunJournal
 from agent.memory import open_memory
 from agent.state import State, TurnContext
@@ -75,6 +75,7 @@ class Conversations:
         self._lease, self._wait_s = lease, wait_s
         self._memory = open_memory(checkpoints)
         self._graph = build_graph(self._memory)
+        self._heart = Heartbeat(database, clock, lease)
 
     def create_thread(self, actor: Actor, title: str = "") -> str:
         """Open a conversation and return its id."""
@@ -106,13 +107,8 @@ class Conversations:
             InvalidInput: The message is empty or too long.
         """
         text = records.checked_text(text)
-        message = Message(
-            thread_id=thread_id, role="user", text=text, client_key=client_key,
-            author_id=actor.user_id, created_at=self._clock.now(),
-        )  # fmt: skip
-        with self._database.read() as session:
-            records.own_thread(session, actor, thread_id)
-        return self._queue(message, actor.user_id, {"text": text})
+        message = {"thread_id": thread_id, "role": "user", "text": text, "client_key": client_key}
+        return self._queue(message, actor.user_id, {"text": text}, owner=actor)
 
     def post_decision(self, approval_number: str) -> int | None:
         """Queue a run that tells the order's thread what a person decided; None without a thread.
@@ -135,14 +131,12 @@ class Conversations:
             who = session.get(User, approval.decided_by_id) if approval.decided_by_id else None
             session.expunge_all()
         done = f"{approval.decision or approval.state} by {who.name if who else 'nobody'}"
-        message = Message(
-            thread_id=thread.id,
-            role="notice",
-            text=f"{order.number} ({approval_number}): {done}",
-            client_key=f"{approval_number}:v{approval.version}:{order.state}",
-            author_id=approval.decided_by_id,
-            created_at=self._clock.now(),
-        )
+        message = {
+            "thread_id": thread.id,
+            "role": "notice",
+            "text": f"{order.number} ({approval_number}): {done}",
+            "client_key": f"{approval_number}:v{approval.version}:{order.state}",
+        }
         return self._queue(message, thread.owner_id, {"decision": approval_number})
 
     def execute(self, run_id: int, *, on_event: Listener | None = None) -> None:
@@ -160,10 +154,10 @@ class Conversations:
             thread_id=claimed.thread_id,
             clock=self._clock,
             write=self._database.write,
-            first_result_id=run_id * records.RESULTS_PER_RUN + claimed.kept_results,
+            first_result_id=claimed.first_result_id,
             listener=on_event,
         )
-        with self._heartbeat(claimed):
+        with self._heart.keep(claimed):
             try:
                 reply, state = self._answer(claimed, journal), RunState.COMPLETED
             except Exception:
@@ -188,7 +182,7 @@ class Conversations:
             NotFound: The person has no such thread.
         """
         with self._database.read() as session:
-            records.own_thread(session, actor, thread_id)
+            records.check_owner(session, actor, thread_id)
             rows = select(Message).where(Message.thread_id == thread_id)
             return records.detached(session, rows.order_by(col(Message.id)))
 
@@ -202,7 +196,7 @@ class Conversations:
             run = session.get(Run, run_id)
             if run is None:
                 raise NotFound(f"there is no run {run_id!r}")
-            records.own_thread(session, actor, run.thread_id)
+            records.check_owner(session, actor, run.thread_id)
             session.expunge(run)
         return run
 
@@ -224,28 +218,40 @@ class Conversations:
             NotFound: The person has no such thread.
         """
         with self._database.write() as session:
-            records.own_thread(session, actor, thread_id)
+            records.check_owner(session, actor, thread_id)
             records.forget_thread(session, thread_id)
         self._memory.delete_thread(thread_id)
 
     def close(self) -> None:
-        """Close the memory file."""
+        """Stop the heartbeat and close the memory file."""
+        self._heart.stop()
         self._memory.conn.close()
 
-    def _queue(self, message: Message, actor_id: int, work: dict[str, Any]) -> int:
-        key = message.client_key
+    def _queue(
+        self,
+        message: dict[str, Any],
+        actor_id: int,
+        work: dict[str, Any],
+        *,
+        owner: Actor | None = None,
+    ) -> int:
+        """Store a message and its run, or find the run that its key got before."""
+        where = (message["thread_id"], message["client_key"])
+        message |= {"author_id": actor_id, "created_at": self._clock.now()}
         try:
             with self._database.write() as session:
-                before = records.inbound(session, message.thread_id, key)
-                if before is None:
-                    return records.queue(session, message, actor_id=actor_id, work=work).id
+                if owner is not None:
+                    records.check_owner(session, owner, message["thread_id"])
+                before = records.inbound(session, *where)
+                if before is not None:
+                    return before
+                return records.queue(session, message, actor_id=actor_id, work=work)
         except IntegrityError:  # the same message came in twice at the same time
             with self._database.read() as session:
-                before = records.inbound(session, message.thread_id, key)
+                before = records.inbound(session, *where)
                 if before is None:
                     raise
-                return before.run_id or 0
-        return before.run_id or 0
+                return before
 
     def _claim(self, run_id: int) -> records.Claim | None:
         holder = uuid4().hex
@@ -299,31 +305,10 @@ class Conversations:
         said.append(("message.completed", {"text": reply}))
         is_done = state == RunState.COMPLETED
         said.append(("run.completed", {}) if is_done else ("run.failed", {"error": reply}))
-        rows = journal.last(said)
         with self._database.write() as session:
             records.finish(session, claimed, reply=reply, state=state, now=self._clock.now())
-            session.add_all(rows)
-        journal.tell(rows[-len(said) :])
-
-    @contextmanager
-    def _heartbeat(self, claimed: records.Claim) -> Iterator[None]:
-        """Keep the lease while the turn runs, however long the model thinks."""
-        done = threading.Event()
-
-        def beat() -> None:
-            while not done.wait(self._lease.total_seconds() / 3):
-                with self._database.write() as session:
-                    until = self._clock.now() + self._lease
-                    if not records.extend_lease(session, claimed.thread_id, claimed.holder, until):
-                        return
-
-        thread = threading.Thread(target=beat, name=f"lease-{claimed.run_id}", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+            said_last = journal.flush(session, said)
+        journal.tell(said_last)
 
 
 def pieces(text: str, size: int = _PIECE) -> Sequence[str]:

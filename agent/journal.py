@@ -7,10 +7,13 @@ steps that are older than a moment are written at once.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from db.models.conversation import RunEvent, ToolResult
+from sqlmodel import Session
+
+from agent import records
+from db.models.conversation import RunEvent
 from db.session import SessionFactory
 from tools.clock import Clock
 
@@ -31,7 +34,8 @@ class RunJournal:
         self._run_id, self._thread_id = run_id, thread_id
         self._clock, self._write, self._listener = clock, write, listener
         self._next_result_id = first_result_id
-        self._rows: list[RunEvent | ToolResult] = []
+        self._events: list[dict[str, Any]] = []
+        self._results: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._written_at = time.monotonic()
 
@@ -39,59 +43,62 @@ class RunJournal:
         """Report a step."""
         event = self._event(kind, content)
         with self._lock:
-            self._rows.append(event)
+            self._events.append(event)
         self._tell(event)
         if time.monotonic() - self._written_at > PATIENCE_S:
-            self._flush()
+            with self._write() as session:
+                self.flush(session)
 
     def keep(self, tool: str, arguments: Mapping[str, Any], result: Mapping[str, Any]) -> int:
         """Store a full tool result and return its id."""
         with self._lock:
             result_id = self._next_result_id
             self._next_result_id += 1
-            self._rows.append(
-                ToolResult(
-                    id=result_id,
-                    thread_id=self._thread_id,
-                    run_id=self._run_id,
-                    tool=tool,
-                    arguments=dict(arguments),
-                    result=dict(result),
-                    created_at=self._clock.now(),
-                )
+            self._results.append(
+                {
+                    "id": result_id,
+                    "thread_id": self._thread_id,
+                    "run_id": self._run_id,
+                    "tool": tool,
+                    "arguments": dict(arguments),
+                    "result": dict(result),
+                    "created_at": self._clock.now(),
+                }
             )
         return result_id
 
-    def last(self, said: list[tuple[str, dict[str, Any]]]) -> list[RunEvent | ToolResult]:
-        """Return everything that is not written yet, ending with these events."""
+    def flush(
+        self, session: Session, last: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    ) -> list[dict[str, Any]]:
+        """Write what is not written yet, then these last events, which are returned."""
+        ending = [self._event(kind, content) for kind, content in last]
         with self._lock:
-            rows, self._rows = self._rows, []
-        return rows + [self._event(kind, content) for kind, content in said]
-
-    def tell(self, rows: list[RunEvent | ToolResult]) -> None:
-        """Let the listener hear the events among rows that are written now."""
-        for row in rows:
-            if isinstance(row, RunEvent):
-                self._tell(row)
-
-    def _event(self, kind: str, content: Mapping[str, Any]) -> RunEvent:
-        return RunEvent(
-            run_id=self._run_id, kind=kind, content=dict(content), created_at=self._clock.now()
-        )
-
-    def _flush(self) -> None:
-        with self._lock:
-            rows, self._rows = self._rows, []
+            events, self._events = [*self._events, *ending], []
+            results, self._results = self._results, []
             self._written_at = time.monotonic()
-        with self._write() as session:
-            session.add_all(rows)
+        records.add_results(session, results)
+        records.add_events(session, events)
+        return ending
 
-    def _tell(self, event: RunEvent) -> None:
+    def tell(self, events: Sequence[dict[str, Any]]) -> None:
+        """Let the listener hear events that are written now."""
+        for event in events:
+            self._tell(event)
+
+    def _event(self, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "run_id": self._run_id,
+            "kind": kind,
+            "content": dict(content),
+            "created_at": self._clock.now(),
+        }
+
+    def _tell(self, event: dict[str, Any]) -> None:
         """A door that has gone away must not stop the turn."""
         if self._listener is None:
             return
         try:
-            self._listener(event)
+            self._listener(RunEvent(**event))
         except Exception:
             logger.exception("listener failed", extra={"run": self._run_id})
             self._listener = None

@@ -7,36 +7,21 @@ messages are rows of the main database. So this file may be written without wait
 import sqlite3
 from pathlib import Path
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-_PRUNE = "DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id < ?"
+_KEEP_NEWEST = """
+    CREATE TRIGGER IF NOT EXISTS keep_newest AFTER INSERT ON checkpoints BEGIN
+        DELETE FROM checkpoints WHERE thread_id = NEW.thread_id
+            AND checkpoint_ns = NEW.checkpoint_ns AND checkpoint_id < NEW.checkpoint_id;
+        DELETE FROM writes WHERE thread_id = NEW.thread_id
+            AND checkpoint_ns = NEW.checkpoint_ns AND checkpoint_id < NEW.checkpoint_id;
+    END
+"""
 
 
-class LatestOnlySaver(SqliteSaver):
-    """A saver that keeps the newest checkpoint of each thread."""
-
-    def put(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        """Save a checkpoint and forget the older ones."""
-        saved = super().put(config, checkpoint, metadata, new_versions)
-        where = saved["configurable"]
-        key = (str(where["thread_id"]), where["checkpoint_ns"], where["checkpoint_id"])
-        with self.cursor() as cursor:
-            for table in ("checkpoints", "writes"):
-                cursor.execute(_PRUNE.format(table=table), key)
-        return saved
-
-
-def open_memory(path: Path | None) -> LatestOnlySaver:
-    """Open the checkpoint file, or an in-memory one.
+def open_memory(path: Path | None) -> SqliteSaver:
+    """Open the checkpoint file, or an in-memory one; it keeps the newest checkpoint per thread.
 
     Raises:
         RuntimeError: The serializer would build arbitrary objects from a row.
@@ -46,9 +31,11 @@ def open_memory(path: Path | None) -> LatestOnlySaver:
     )
     serializer = JsonPlusSerializer(allowed_msgpack_modules=None)
     require_strict(serializer)
-    saver = LatestOnlySaver(connection, serde=serializer)
+    saver = SqliteSaver(connection, serde=serializer)
     saver.setup()
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(_KEEP_NEWEST)
+    connection.commit()
     return saver
 
 

@@ -6,29 +6,78 @@ out and a slow worker that lost its lease cannot write.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, delete, func, or_, update
+from sqlalchemy import Table, Update, bindparam, delete, insert, or_, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from db.models.conversation import Message, Run, RunEvent, Thread, ToolResult
 from db.models.identity import User
 from db.types import Actor, RunState
-from tools.errors import Conflict, Forbidden, InvalidInput, NotFound
+from tools.errors import Conflict, InvalidInput, NotFound
 
 logger = logging.getLogger(__name__)
 
 LONGEST_TEXT = 8_000
 Row = TypeVar("Row", bound=SQLModel)
 MAX_ATTEMPTS = 2  # a run that killed its worker twice is not tried again
-RESULTS_PER_RUN = 1_000  # ids of tool results are run id * this + ordinal: known before the insert
+RESULTS_PER_ATTEMPT = 500
 INTERRUPTED = (
     "This turn was interrupted before it finished. Nothing was sent; a draft it may have made is "
     "in the order list. Please ask again."
+)
+
+
+# Every turn runs these statements; built once, they cost a fraction of building them each time.
+def _table(model: type[SQLModel]) -> Table:
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+_THREAD, _RUN, _MESSAGE, _USER = (_table(model) for model in (Thread, Run, Message, User))
+_ADD_RUN = insert(_RUN).returning(_RUN.c.id)
+_ADD_MESSAGE = insert(_MESSAGE)
+_ADD_EVENT = insert(_table(RunEvent))
+_ADD_RESULT = insert(_table(ToolResult))
+_SEE_OWNER = select_columns(_THREAD.c.owner_id).where(_THREAD.c.id == bindparam("thread"))
+_SEE_KEY = select_columns(_MESSAGE.c.run_id).where(
+    _MESSAGE.c.thread_id == bindparam("thread"), _MESSAGE.c.client_key == bindparam("key")
+)
+_SEE_RUN = (
+    select_columns(
+        _RUN.c.state, _RUN.c.thread_id, _RUN.c.actor_id, _RUN.c.input,
+        _MESSAGE.c.id.label("message_id"),
+        _USER.c.login, _USER.c.name, _USER.c.role, _USER.c.is_active,
+    )
+    .join(_USER, _USER.c.id == _RUN.c.actor_id)
+    .join(_MESSAGE, _MESSAGE.c.run_id == _RUN.c.id)
+    .where(_RUN.c.id == bindparam("run"))
+    .order_by(_MESSAGE.c.id)
+)  # fmt: skip
+_IS_FREE = or_(_THREAD.c.lease_until.is_(None), _THREAD.c.lease_until < bindparam("now"))
+_TAKE_LEASE = (
+    update(_THREAD)
+    .where(_THREAD.c.id == bindparam("thread"), _IS_FREE)
+    .values(lease_until=bindparam("until"), lease_holder=bindparam("holder"))
+)
+_MOVE_LEASE = (
+    update(_THREAD)
+    .where(_THREAD.c.id == bindparam("thread"), _THREAD.c.lease_holder == bindparam("holder"))
+    .values(lease_until=bindparam("until"))
+)
+_START_RUN = (
+    update(_RUN)
+    .where(_RUN.c.id == bindparam("run"), _RUN.c.state == RunState.QUEUED)
+    .values(state=bindparam("new"))
+)
+_END_RUN = (
+    update(_RUN)
+    .where(_RUN.c.id == bindparam("run"))
+    .values(state=bindparam("new"), finished_at=bindparam("at"))
 )
 
 
@@ -43,19 +92,23 @@ class Claim:
     text: str
     decision: str
     turn: str
-    kept_results: int
+    attempt: int
+
+    @property
+    def first_result_id(self) -> int:
+        """Id of the first tool result: known before it is stored, and no other run's."""
+        return (self.run_id * MAX_ATTEMPTS + self.attempt) * RESULTS_PER_ATTEMPT + 1
 
 
-def own_thread(session: Session, actor: Actor, thread_id: str) -> Thread:
-    """Return a thread of this person.
+def check_owner(session: Session, actor: Actor, thread_id: str) -> None:
+    """Let only the owner of a thread go on.
 
     Raises:
         NotFound: There is none with this id, or it belongs to somebody else.
     """
-    thread = session.get(Thread, thread_id)
-    if thread is None or thread.owner_id != actor.user_id:
+    owner = session.connection().execute(_SEE_OWNER, {"thread": thread_id}).scalar()
+    if owner != actor.user_id:
         raise NotFound(f"there is no conversation {thread_id!r}")
-    return thread
 
 
 def checked_text(text: str) -> str:
@@ -81,32 +134,29 @@ def detached(session: Session, statement: SelectOfScalar[Row]) -> list[Row]:
     return rows
 
 
-def inbound(session: Session, thread_id: str, client_key: str | None) -> Message | None:
-    """Return the message that came in under this key, if there is one."""
+def inbound(session: Session, thread_id: str, client_key: str | None) -> int | None:
+    """Return the run of the message that came in under this key, if there is one."""
     if client_key is None:
         return None
-    return session.exec(
-        select(Message).where(Message.thread_id == thread_id, Message.client_key == client_key)
-    ).first()
+    found = session.connection().execute(_SEE_KEY, {"thread": thread_id, "key": client_key})
+    run_id: int | None = found.scalar()
+    return run_id
 
 
-def queue(session: Session, message: Message, *, actor_id: int, work: Mapping[str, Any]) -> Run:
-    """Store an inbound message and the run that will answer it."""
-    run = Run(
-        thread_id=message.thread_id,
-        actor_id=actor_id,
-        input=dict(work),
-        created_at=message.created_at,
-    )
-    session.add(run)
-    session.flush()
-    message.run_id = run.id
-    session.add(message)
-    session.flush()
-    run.input = {**run.input, "message_id": message.id}
-    session.add(run)
-    session.flush()
-    return run
+def queue(
+    session: Session, message: Mapping[str, Any], *, actor_id: int, work: Mapping[str, Any]
+) -> int:
+    """Store an inbound message and the run that will answer it; return the run's id."""
+    run = {
+        "thread_id": message["thread_id"],
+        "actor_id": actor_id,
+        "input": dict(work),
+        "state": RunState.QUEUED,
+        "created_at": message["created_at"],
+    }
+    run_id = int(session.connection().execute(_ADD_RUN, run).scalar_one())
+    session.connection().execute(_ADD_MESSAGE, {**message, "run_id": run_id})
+    return run_id
 
 
 def claim(
@@ -118,59 +168,42 @@ def claim(
         NotFound: There is no such run.
         Conflict: Another run is working on the thread.
     """
-    run = session.get(Run, run_id)
+    run = session.connection().execute(_SEE_RUN, {"run": run_id}).first()
     if run is None:
         raise NotFound(f"there is no run {run_id!r}")
     if run.state != RunState.QUEUED:
         return None
-    if not _take_lease(session, run.thread_id, holder=holder, now=now, until=now + lease):
+    lease_row = {"thread": run.thread_id, "now": now, "until": now + lease, "holder": holder}
+    if not _changed(session, _TAKE_LEASE, lease_row):
         raise Conflict(
             "this conversation is still answering another message",
             next_step="Wait for that answer and send it again.",
         )
-    started = update(Run).where(col(Run.id) == run_id, col(Run.state) == RunState.QUEUED)
-    if not _changed(session, started.values(state=RunState.RUNNING)):
+    state = RunState.RUNNING if run.is_active else RunState.FAILED
+    if not _changed(session, _START_RUN, {"run": run_id, "new": state}) or not run.is_active:
         release(session, run.thread_id, holder)
         return None
-    session.add(RunEvent(run_id=run_id, kind="run.started", content={}, created_at=now))
-    kept = select(func.count()).select_from(ToolResult).where(ToolResult.run_id == run_id)
+    add_events(session, [_event(run_id, "run.started", {}, now)])
     return Claim(
         run_id=run_id,
         thread_id=run.thread_id,
         holder=holder,
-        actor=_actor(session, run.actor_id),
+        actor=Actor(user_id=run.actor_id, login=run.login, name=run.name, role=run.role),
         text=str(run.input.get("text", "")),
         decision=str(run.input.get("decision", "")),
-        turn=str(run.input["message_id"]),
-        kept_results=session.exec(kept).one(),
+        turn=str(run.message_id),
+        attempt=int(run.input.get("attempt", 0)),
     )
-
-
-def _actor(session: Session, user_id: int) -> Actor:
-    user = session.get_one(User, user_id)
-    if not user.is_active:
-        raise Forbidden(f"{user.login!r} is not active any more")
-    return Actor(user_id=user_id, login=user.login, name=user.name, role=user.role)
-
-
-def _take_lease(
-    session: Session, thread_id: str, *, holder: str, now: datetime, until: datetime
-) -> bool:
-    free = or_(col(Thread.lease_until).is_(None), col(Thread.lease_until) < now)
-    taken = update(Thread).where(col(Thread.id) == thread_id, free)
-    return _changed(session, taken.values(lease_until=until, lease_holder=holder))
 
 
 def extend_lease(session: Session, thread_id: str, holder: str, until: datetime) -> bool:
     """Keep the lease for longer; False when it was lost."""
-    mine = update(Thread).where(col(Thread.id) == thread_id, col(Thread.lease_holder) == holder)
-    return _changed(session, mine.values(lease_until=until))
+    return _changed(session, _MOVE_LEASE, {"thread": thread_id, "holder": holder, "until": until})
 
 
 def release(session: Session, thread_id: str, holder: str) -> bool:
     """Give the lease back; False when it was lost."""
-    mine = update(Thread).where(col(Thread.id) == thread_id, col(Thread.lease_holder) == holder)
-    return _changed(session, mine.values(lease_until=None, lease_holder=""))
+    return _changed(session, _MOVE_LEASE, {"thread": thread_id, "holder": holder, "until": None})
 
 
 def finish(session: Session, claimed: Claim, *, reply: str, state: RunState, now: datetime) -> None:
@@ -181,17 +214,19 @@ def finish(session: Session, claimed: Claim, *, reply: str, state: RunState, now
     """
     if not release(session, claimed.thread_id, claimed.holder):
         raise Conflict(f"the lease of run {claimed.run_id} was lost; its answer is dropped")
-    session.add(
-        Message(
-            thread_id=claimed.thread_id,
-            role="assistant",
-            text=reply,
-            run_id=claimed.run_id,
-            created_at=now,
-        )
-    )
-    closed = update(Run).where(col(Run.id) == claimed.run_id)
-    session.execute(closed.values(state=state, finished_at=now))
+    _close(session, claimed.run_id, claimed.thread_id, reply=reply, state=state, now=now)
+
+
+def add_events(session: Session, events: Sequence[Mapping[str, Any]]) -> None:
+    """Append events, in this order."""
+    if events:
+        session.connection().execute(_ADD_EVENT, list(events))
+
+
+def add_results(session: Session, results: Sequence[Mapping[str, Any]]) -> None:
+    """Store full tool results."""
+    if results:
+        session.connection().execute(_ADD_RESULT, list(results))
 
 
 def recover(session: Session, now: datetime) -> int:
@@ -204,36 +239,35 @@ def recover(session: Session, now: datetime) -> int:
     )
     runs = session.exec(dead).all()
     for run in runs:
-        if _attempts(session, run.id) < MAX_ATTEMPTS:
+        attempt = int(run.input.get("attempt", 0)) + 1
+        if attempt < MAX_ATTEMPTS:
+            run.input = {**run.input, "attempt": attempt}
             run.state = RunState.QUEUED
+            session.add(run)
         else:
             _give_up(session, run, now)
-        session.add(run)
-        logger.warning("run recovered", extra={"run": run.id, "state": run.state.value})
+        logger.warning("run recovered", extra={"run": run.id, "attempt": attempt})
     session.flush()
     return len(runs)
 
 
-def _attempts(session: Session, run_id: int) -> int:
-    started = select(func.count()).select_from(RunEvent)
-    return session.exec(
-        started.where(RunEvent.run_id == run_id, RunEvent.kind == "run.started")
-    ).one()
-
-
 def _give_up(session: Session, run: Run, now: datetime) -> None:
-    run.state, run.finished_at = RunState.FAILED, now
-    session.add(
-        Message(
-            thread_id=run.thread_id, role="assistant", text=INTERRUPTED, run_id=run.id,
-            created_at=now,
-        )
-    )  # fmt: skip
-    for kind, content in (
-        ("message.completed", {"text": INTERRUPTED}),
-        ("run.failed", {"error": INTERRUPTED}),
-    ):
-        session.add(RunEvent(run_id=run.id, kind=kind, content=content, created_at=now))
+    _close(session, run.id, run.thread_id, reply=INTERRUPTED, state=RunState.FAILED, now=now)
+    said = [("message.completed", {"text": INTERRUPTED}), ("run.failed", {"error": INTERRUPTED})]
+    add_events(session, [_event(run.id, kind, content, now) for kind, content in said])
+
+
+def _close(
+    session: Session, run_id: int, thread_id: str, *, reply: str, state: RunState, now: datetime
+) -> None:
+    said = {"thread_id": thread_id, "role": "assistant", "text": reply, "run_id": run_id}
+    unset = {"client_key": None, "author_id": None}
+    session.connection().execute(_ADD_MESSAGE, {**said, **unset, "created_at": now})
+    session.connection().execute(_END_RUN, {"run": run_id, "new": state, "at": now})
+
+
+def _event(run_id: int, kind: str, content: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {"run_id": run_id, "kind": kind, "content": content, "created_at": now}
 
 
 def forget_thread(session: Session, thread_id: str) -> None:
@@ -245,6 +279,5 @@ def forget_thread(session: Session, thread_id: str) -> None:
     session.execute(delete(Thread).where(col(Thread.id) == thread_id))
 
 
-def _changed(session: Session, statement: Any) -> bool:
-    result = cast("CursorResult[Any]", session.execute(statement))
-    return result.rowcount == 1
+def _changed(session: Session, statement: Update, values: Mapping[str, Any]) -> bool:
+    return session.connection().execute(statement, dict(values)).rowcount == 1

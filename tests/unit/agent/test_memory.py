@@ -11,8 +11,9 @@ from langgraph.checkpoint.serde.jsonplus import (
     EXT_CONSTRUCTOR_SINGLE_ARG,
     JsonPlusSerializer,
 )
+from langgraph.checkpoint.sqlite import SqliteSaver
 
-from agent.memory import LatestOnlySaver, open_memory, require_strict
+from agent.memory import open_memory, require_strict
 
 CONFIG: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
 
@@ -29,7 +30,7 @@ def attack(marker: Path, kind: int) -> bytes:
     return ormsgpack.packb({"channel_values": {"x": ormsgpack.Ext(kind, inner)}, "id": "1"})
 
 
-def put(saver: LatestOnlySaver, thread: str, number: int) -> None:
+def put(saver: SqliteSaver, thread: str, number: int) -> None:
     config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
     checkpoint: Any = {"id": f"{number:05}", "channel_values": {"n": number}}
     saver.put(config, checkpoint, {}, {})
@@ -37,7 +38,7 @@ def put(saver: LatestOnlySaver, thread: str, number: int) -> None:
     saver.put_writes(config, [("x", number)], task_id="t1")
 
 
-def count(saver: LatestOnlySaver, table: str) -> int:
+def count(saver: SqliteSaver, table: str) -> int:
     return int(saver.conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
