@@ -17,7 +17,7 @@ Days = Annotated[int, Field(ge=1, le=180)]
 
 
 @tool(effect="read")
-def list_exceptions(
+def list_exceptions(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,

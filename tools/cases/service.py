@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, func
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location
@@ -118,6 +118,7 @@ def _items(session: Session, item_ids: list[int] | None) -> dict[int, Item]:
 def policies_by_pair(
     session: Session, item_ids: Sequence[int] | None, location_id: int | None
 ) -> dict[Pair, Policy]:
+    """Return stored policies by item and location."""
     statement = select(Policy)
     if item_ids is not None:
         statement = statement.where(col(Policy.item_id).in_(item_ids))
@@ -126,9 +127,9 @@ def policies_by_pair(
     return {(p.item_id, p.location_id): p for p in session.exec(statement)}
 
 
-def newest_runs() -> Select[Any]:
+def newest_runs() -> Any:
     """Per item and location the last finished run that forecast it."""
-    statement: Select[Any] = (
+    statement: Any = (
         select(Forecast.item_id, Forecast.location_id, func.max(Forecast.run_id).label("run_id"))
         .join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
         .where(col(ForecastRun.finished_at).is_not(None))
@@ -142,7 +143,7 @@ def _outlooks(
 ) -> dict[Pair, Outlook]:
     newest = newest_runs().subquery()
     statement: Any = (
-        select(Forecast, ForecastRun.as_of_on)
+        select(Forecast, col(ForecastRun.as_of_on))
         .join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
         .join(
             newest,
@@ -176,6 +177,7 @@ def _outlook(row: Forecast, as_of_on: date) -> Outlook:
 
 
 def newest_forecast_runs(session: Session, item_ids: Sequence[int] | None) -> dict[Pair, int]:
+    """Return the number of the last finished run that forecast each item and location."""
     newest = newest_runs().subquery()
     statement = select(newest.c.item_id, newest.c.location_id, newest.c.run_id)
     if item_ids is not None:

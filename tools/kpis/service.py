@@ -132,7 +132,7 @@ def _excess(session: Session, rates: dict[str, int], currency: str) -> Kpi:
 
 
 def _otif(session: Session, start: date, today: date) -> Kpi:
-    statement: Any = select(
+    statement: Any = select(  # type: ignore[call-overload]
         Receipt.ordered_on, Receipt.received_on, Receipt.ordered_units, Receipt.received_units,
         Receipt.promised_on,
     ).where(col(Receipt.received_on) >= start, col(Receipt.received_on) <= today)  # fmt: skip

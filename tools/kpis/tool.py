@@ -12,7 +12,7 @@ Days = Annotated[int, Field(ge=7, le=730)]
 
 
 @tool(effect="read")
-def get_kpis(
+def get_kpis(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,

@@ -318,7 +318,7 @@ def landed_cost(
         quantity: Q, units, > 0.
         lead_time_days: L, >= 0.
         safety_stock: SS that this lead time needs, units, >= 0.
-        annual_demand: D, units a year, >= 0; at 0 the buffer's cost cannot be spread and is left out.
+        annual_demand: D, units a year, >= 0; at 0 the buffer's cost is left out.
         carrying_rate: i, fraction a year, >= 0.
 
     Returns:

@@ -137,7 +137,9 @@ def _deliveries(
     statement: Any = select(  # type: ignore[call-overload]
         Receipt.supplier_id, Receipt.item_id, Receipt.ordered_on, Receipt.received_on,
         Receipt.ordered_units, Receipt.received_units, Receipt.promised_on,
-    ).where(col(Receipt.received_units) > 0, col(Receipt.received_on) >= col(Receipt.ordered_on))  # fmt: skip
+    ).where(
+        col(Receipt.received_units) > 0, col(Receipt.received_on) >= col(Receipt.ordered_on)
+    )  # fmt: skip
     if supplier_ids is not None:
         statement = statement.where(col(Receipt.supplier_id).in_(list(supplier_ids)))
     return [(row[0], row[1], Delivery(*row[2:])) for row in session.execute(statement)]

@@ -104,6 +104,7 @@ def _advise(
 
 
 def create_missing_policies(session: Session) -> None:
+    """Give every stocked or forecast item the default policy where it has none."""
     stocked = union(
         select(StockLevel.item_id, StockLevel.location_id),
         select(Forecast.item_id, Forecast.location_id),
@@ -119,12 +120,14 @@ def create_missing_policies(session: Session) -> None:
 
 
 def policy_ids(session: Session, item_ids: Sequence[int] | None = None) -> dict[Pair, int]:
+    """Return the ids of policies by item and location."""
     return {pair: policy.id for pair, policy in policies_by_pair(session, item_ids, None).items()}
 
 
 def update_policies(
     session: Session, advices: Sequence[Advice], policies: dict[Pair, int], clock: Clock
 ) -> None:
+    """Write the computed numbers into the policies, in bulk; what people set stays."""
     rows = []
     for advice in advices:
         numbers, outlook = advice.inputs, advice.case.outlook

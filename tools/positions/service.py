@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Select, case, func, or_
+from sqlalchemy import Select, case, func, or_
+from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment
 from db.models.stock import StockLevel
 from db.types import OrderState, ShipmentStatus
@@ -51,8 +51,12 @@ def positions_by_pair(
     pairs = levels.keys() | receipts.keys() | drafts.keys()
     found = {}
     for pair in sorted(pairs):
-        base = StockPosition(*pair, receipts=tuple(receipts.get(pair, ())))
-        base = replace(base, drafts=tuple(drafts.get(pair, ())))
+        base = StockPosition(
+            item_id=pair[0],
+            location_id=pair[1],
+            receipts=tuple(receipts.get(pair, ())),
+            drafts=tuple(drafts.get(pair, ())),
+        )
         found[pair] = _with_level(base, levels.get(pair))
     return found
 
@@ -76,14 +80,6 @@ def positions(
     return pd.DataFrame(rows, columns=list(names))
 
 
-def last_change_at(session: Session, item_ids: Iterable[int]) -> datetime | None:
-    """Return when the stock of these items was last written."""
-    statement = select(func.max(StockLevel.updated_at)).where(
-        col(StockLevel.item_id).in_(list(item_ids))
-    )
-    return session.exec(statement).one()
-
-
 def _levels(location_id: int | None, item_ids: list[int] | None) -> Any:
     return select(StockLevel).where(
         *_scope(col(StockLevel.item_id), col(StockLevel.location_id), location_id, item_ids)
@@ -91,12 +87,12 @@ def _levels(location_id: int | None, item_ids: list[int] | None) -> Any:
 
 
 def _scope(
-    item: ColumnElement[int],
-    location: ColumnElement[int],
+    item: SQLCoreOperations[int],
+    location: SQLCoreOperations[int],
     location_id: int | None,
     item_ids: list[int] | None,
-) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+) -> list[Any]:
+    conditions: list[Any] = []
     if location_id is not None:
         conditions.append(location == location_id)
     if item_ids is not None:
@@ -185,12 +181,12 @@ def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date
     return statement
 
 
-def _shipments() -> Select[Any]:
+def _shipments() -> Any:
     """Per order: the last expected day and the units on the road."""
     on_the_road = case(
         (col(Shipment.status).in_(_ON_THE_ROAD), col(Shipment.shipped_units)), else_=0
     )
-    statement: Select[Any] = (
+    statement: Any = (
         select(
             Shipment.order_id,
             func.max(Shipment.eta_on).label("eta_on"),
@@ -200,11 +196,3 @@ def _shipments() -> Select[Any]:
         .group_by(col(Shipment.order_id))
     )
     return statement
-
-
-def stocked_items(session: Session) -> int:
-    """Return how many items have a stock record."""
-    statement = select(func.count(func.distinct(StockLevel.item_id))).join(
-        Item, col(Item.id) == col(StockLevel.item_id)
-    )
-    return session.exec(statement).one()

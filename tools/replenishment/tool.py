@@ -18,7 +18,7 @@ Units = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 @tool(effect="read")
-def compute_reorder_point(
+def compute_reorder_point(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,
@@ -51,7 +51,7 @@ def compute_reorder_point(
 
 
 @tool(effect="read")
-def recommend_orders(
+def recommend_orders(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,
@@ -77,7 +77,7 @@ def recommend_orders(
 
 
 @tool(effect="read")
-def explain_recommendation(
+def explain_recommendation(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,

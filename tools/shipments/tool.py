@@ -7,7 +7,7 @@ from tools.wrapping import Result, Tool, ToolContext, tool
 
 
 @tool(effect="read")
-def check_shipment(
+def check_shipment(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,

@@ -1,4 +1,4 @@
-"""Answers what-if questions: the same advice under a changed demand or lead time; writes nothing."""
+"""Answers what-if questions with the same advice under a change; writes nothing."""
 
 from typing import Any
 

@@ -14,7 +14,7 @@ Horizon = Annotated[int, Field(ge=1, le=180)]
 
 
 @tool(effect="read", core=False)
-def simulate_scenario(
+def simulate_scenario(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,

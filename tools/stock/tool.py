@@ -10,7 +10,7 @@ from tools.wrapping import Result, Tool, ToolContext, tool
 
 
 @tool(effect="read")
-def get_stock_position(
+def get_stock_position(  # noqa: D417  (session and context are not arguments for the model)
     session: Session, context: ToolContext, *, sku: str, location: str | None = None
 ) -> Result:
     """Stock on hand, open orders, cover and projected stock-out of an item.

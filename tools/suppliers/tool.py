@@ -13,7 +13,7 @@ Units = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 @tool(effect="read")
-def compare_suppliers(
+def compare_suppliers(  # noqa: D417  (session and context are not arguments for the model)
     session: Session,
     context: ToolContext,
     *,

@@ -249,7 +249,7 @@ def _policy_inputs(row: _Row) -> dict[str, Any]:
 
 
 def _daily_sd(row: _Row) -> float:
-    """Forecast error of a day: the window's spread without the lead time's part, over sqrt(days)."""
+    """Forecast error of a day: the window's spread without the lead time's part."""
     i = row.index
     days = float(row.evaluated.window_days[i])
     if days <= 0:
@@ -317,7 +317,8 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         "raised_to_price_break": quantity > row.plan.rounded[i],
         "below_minimum_order_value": offer is not None and 0 < amount < offer.min_order_value_minor,
         "quoted_lead_time": row.chosen is not None and row.chosen[1].source == "quoted",
-        "slow_mover": case.has_demand and str(row.evaluated.numbers.distribution[i]) in slow,
+        "count_distribution": case.has_demand
+        and str(row.evaluated.numbers.distribution[i]) in slow,
         "no_safety_stock_needed": bool(row.evaluated.numbers.is_floored[i]),
         "own_draft_counted": case.position.drafted_units > 0,
         "no_exchange_rate": offer is not None and offer.currency not in row.rates_micro,

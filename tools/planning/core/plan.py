@@ -186,7 +186,9 @@ def plan(
     fills the position up to the order-up-to level. Balance is projected without own drafts.
 
     Args:
-        rules, terms, evaluated: Cases and their chosen offers.
+        rules: The cases.
+        terms: Their chosen offers.
+        evaluated: Policy and landed cost under these.
         available: Units free to sell now.
         position: Inventory position after own drafts, units.
         receipts: Units due by day, shape (n, horizon).

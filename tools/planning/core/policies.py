@@ -105,7 +105,8 @@ def _has_errors(inputs: PolicyInputs) -> Flags:
 def _normal_buffer(inputs: PolicyInputs, sigma: Floats) -> Floats:
     factor = z(inputs.service_rate)
     if inputs.is_fill_rate.any():
-        factor = np.where(inputs.is_fill_rate, _fill_rate_factor(inputs, sigma), factor)
+        rows = inputs.is_fill_rate
+        factor[rows] = _fill_rate_factor(_allowed_shortage(inputs)[rows], sigma[rows])
     lead_part = inputs.demand_mean * inputs.lead_time_sd
     additive = factor * (lead_part + inputs.demand_total_sd)
     demand_only = factor * inputs.demand_total_sd
@@ -128,19 +129,23 @@ def _allowed_shortage(inputs: PolicyInputs) -> Floats:
     return result
 
 
-def _fill_rate_factor(inputs: PolicyInputs, sigma: Floats) -> Floats:
+def _fill_rate_factor(allowed: Floats, sigma: Floats) -> Floats:
     safe_sigma = np.where(sigma > 0, sigma, 1.0)
-    loss = np.maximum(_allowed_shortage(inputs) / safe_sigma, 1e-12)
+    loss = np.maximum(allowed / safe_sigma, 1e-12)
     return inverse_normal_loss(np.where(sigma > 0, loss, 1.0))
 
 
 def _count_buffer(inputs: PolicyInputs, sigma: Floats, rows: Flags) -> Floats:
     mean, variance = inputs.demand_total[rows], sigma[rows] ** 2
-    level = count_quantile(inputs.service_rate[rows], mean, variance)
-    is_fill_rate = inputs.is_fill_rate[rows]
-    if is_fill_rate.any():
-        allowed = _allowed_shortage(inputs)[rows]
-        level = np.where(is_fill_rate, count_level_for_loss(allowed, mean, variance), level)
+    level = np.empty(len(mean))
+    by_fill = inputs.is_fill_rate[rows]
+    if by_fill.any():
+        allowed = _allowed_shortage(inputs)[rows][by_fill]
+        level[by_fill] = count_level_for_loss(allowed, mean[by_fill], variance[by_fill])
+    by_cycle = ~by_fill
+    if by_cycle.any():
+        rate = inputs.service_rate[rows][by_cycle]
+        level[by_cycle] = count_quantile(rate, mean[by_cycle], variance[by_cycle])
     result: Floats = level - mean
     return result
 

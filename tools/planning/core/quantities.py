@@ -49,8 +49,9 @@ def order_quantity(need: int, *, moq: int = 0, multiple: int = 1, limit: int | N
             f"order terms need moq >= 0, multiple >= 1, limit >= moq, got {moq!r}, {multiple!r}, "
             f"{limit!r}"
         )
-    arrays = [np.array([value], dtype=np.int64) for value in (need, moq, multiple)]
-    return int(order_quantities(*arrays, np.array([NO_LIMIT if limit is None else limit]))[0])
+    most = NO_LIMIT if limit is None else limit
+    row = (np.array([value], dtype=np.int64) for value in (need, moq, multiple, most))
+    return int(order_quantities(*row)[0])
 
 
 def raised_to_break(

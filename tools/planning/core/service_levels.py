@@ -13,7 +13,9 @@ from tools.errors import InvalidInput
 
 Floats = npt.NDArray[np.float64]
 Numbers = Floats | float
-Test = Callable[[Floats], npt.NDArray[np.bool_]]
+Flags = npt.NDArray[np.bool_]
+Test = Callable[[Floats, Flags], Flags]  # units, rows of the table that they belong to
+TINY = 1e-12
 POISSON, NEGATIVE_BINOMIAL, NORMAL = "poisson", "negative_binomial", "normal"
 SLOW_MEAN_UNITS = 10.0  # below this lead-time demand the normal is not used
 SLOW_ADI = 1.32  # Syntetos-Boylan: above it demand is intermittent
@@ -73,29 +75,41 @@ def inverse_normal_loss(loss: Numbers) -> Floats:
     return result
 
 
-def is_discrete(demand_total: Floats, adi: Floats) -> npt.NDArray[np.bool_]:
+def is_discrete(demand_total: Floats, adi: Floats) -> Flags:
     """Whether slow or intermittent demand needs a count distribution instead of the normal."""
-    result: npt.NDArray[np.bool_] = (demand_total < SLOW_MEAN_UNITS) | (adi > SLOW_ADI)
+    result: Flags = (demand_total < SLOW_MEAN_UNITS) | (adi > SLOW_ADI)
     return result
 
 
 def count_cdf(units: Floats, mean: Floats, variance: Floats) -> Floats:
     """P(X <= units): Poisson where variance <= mean, else negative binomial with these moments."""
-    is_poisson, size, chance = _negative_binomial(mean, variance)
-    poisson = special.gammaincc(np.floor(np.maximum(units, 0)) + 1, np.maximum(mean, 1e-12))
-    lumpy = special.betainc(size, np.floor(np.maximum(units, 0)) + 1, chance)
-    result: Floats = np.where(units < 0, 0.0, np.where(is_poisson, poisson, lumpy))
+    result = np.zeros(len(units))
+    at_least_0 = units >= 0
+    for rows, is_poisson in _split(mean, variance, at_least_0):
+        above = np.floor(units[rows]) + 1
+        if is_poisson:
+            result[rows] = special.gammaincc(above, np.maximum(mean[rows], TINY))
+        else:
+            size, chance = _size_and_chance(mean[rows], variance[rows])
+            result[rows] = special.betainc(size, above, chance)
     return result
 
 
 def count_loss(units: Floats, mean: Floats, variance: Floats) -> Floats:
-    """Expected shortage E[(X - units)+] of the same distribution as ``count_cdf``."""
-    is_poisson, size, chance = _negative_binomial(mean, variance)
-    at_most = count_cdf(units, mean, variance)
-    shifted_poisson = count_cdf(units - 1, mean, variance)
-    shifted_lumpy = special.betainc(size + 1, np.maximum(np.floor(units), 1e-12), chance)
-    shifted = np.where(is_poisson, shifted_poisson, np.where(units < 1, 0.0, shifted_lumpy))
-    result: Floats = np.maximum(mean * (1 - shifted) - units * (1 - at_most), 0.0)
+    """Expected shortage E[(X - units)+] of the same distribution as ``count_cdf``, units >= 0.
+
+    mean * P(Y >= units) - units * P(X > units), with Y the size-biased X less one.
+    """
+    below = np.zeros(len(units))  # P(Y < units)
+    for rows, is_poisson in _split(mean, variance, units >= 1):
+        least = np.floor(units[rows])
+        if is_poisson:
+            below[rows] = special.gammaincc(least, np.maximum(mean[rows], TINY))
+        else:
+            size, chance = _size_and_chance(mean[rows], variance[rows])
+            below[rows] = special.betainc(size + 1, least, chance)
+    short = mean * (1 - below) - units * (1 - count_cdf(units, mean, variance))
+    result: Floats = np.maximum(short, 0.0)
     return result
 
 
@@ -109,46 +123,80 @@ def count_quantile(level: Floats, mean: Floats, variance: Floats) -> Floats:
         >>> float(count_quantile(0.95 * one, 6 * one, 24 * one)[0])
         16.0
     """
-    spread = np.sqrt(np.maximum(variance, mean))
+    guess = np.zeros(len(level))
+    for rows, is_poisson in _split(mean, variance, np.ones(len(level), dtype=np.bool_)):
+        if is_poisson:
+            guess[rows] = special.pdtrik(level[rows], np.maximum(mean[rows], TINY))
+        else:
+            size, chance = _size_and_chance(mean[rows], variance[rows])
+            guess[rows] = special.nbdtrik(level[rows], size, chance)
     # One-sided Chebyshev: P(X >= mean + t * sd) <= 1 / (1 + t * t) bounds the quantile.
+    spread = np.sqrt(np.maximum(variance, mean))
     high = np.ceil(mean + spread * np.sqrt(level / (1 - level))) + 1
 
-    def is_enough(units: Floats) -> npt.NDArray[np.bool_]:
-        return count_cdf(units, mean, variance) >= level
+    def is_enough(units: Floats, rows: Flags) -> Flags:
+        return count_cdf(units, mean[rows], variance[rows]) >= level[rows]
 
-    return _smallest(is_enough, high)
+    return _smallest(is_enough, np.ceil(np.nan_to_num(guess)), high)
 
 
 def count_level_for_loss(loss: Floats, mean: Floats, variance: Floats) -> Floats:
-    """Smallest whole s with E[(X - s)+] <= loss."""
+    """Smallest whole s with E[(X - s)+] <= loss, for loss > 0."""
+    target = np.maximum(loss, 1e-9)
+    guess = np.zeros(len(loss))
+    for _ in range(6):  # Newton on log E, which falls; its slope is -P(X > s) / E
+        short = np.maximum(count_loss(guess, mean, variance), TINY)
+        tail = np.maximum(1 - count_cdf(guess, mean, variance), TINY)
+        guess = np.maximum(np.rint(guess + short * np.log(short / target) / tail), 0)
     # Scarf: E[(X - s)+] <= variance / (4 * (s - mean)) bounds the level from above.
-    high = np.ceil(mean + np.maximum(variance, mean) / (4 * np.maximum(loss, 1e-9))) + 1
+    high = np.ceil(mean + np.maximum(variance, mean) / (4 * target)) + 1
 
-    def is_enough(units: Floats) -> npt.NDArray[np.bool_]:
-        return count_loss(units, mean, variance) <= loss
+    def is_enough(units: Floats, rows: Flags) -> Flags:
+        return count_loss(units, mean[rows], variance[rows]) <= target[rows]
 
-    return _smallest(is_enough, high)
+    return _smallest(is_enough, np.minimum(guess, high), high)
 
 
-def _smallest(is_enough: Test, high: Floats) -> Floats:
-    """Smallest whole number >= 0 that is enough; ``high`` is known to be."""
-    low = np.full_like(high, -1.0)
-    while np.any(high - low > 1):
-        middle = np.floor((low + high) / 2)
-        enough = is_enough(middle)
-        is_open = high - low > 1
-        high = np.where(is_open & enough, middle, high)
+def _smallest(is_enough: Test, guess: Floats, high: Floats) -> Floats:
+    """Smallest whole number >= 0 that is enough; ``high`` is known to be.
+
+    The guess is right or one off in most rows; the others are found by bisection.
+    """
+    result = guess.copy()
+    rest = np.ones(len(guess), dtype=np.bool_)
+    for shift in (0.0, 1.0, -1.0):
+        tried = np.maximum(guess[rest] + shift, 0)
+        enough = is_enough(tried, rest)
+        is_found = enough & ((tried == 0) | ~is_enough(np.maximum(tried - 1, 0), rest))
+        rows = np.flatnonzero(rest)[is_found]
+        result[rows] = tried[is_found]
+        rest[rows] = False
+        if not rest.any():
+            return result
+    result[rest] = _bisected(is_enough, rest, high)
+    return result
+
+
+def _bisected(is_enough: Test, rows: Flags, high: Floats) -> Floats:
+    top = high[rows]
+    low = np.full_like(top, -1.0)
+    while np.any(top - low > 1):
+        middle = np.floor((low + top) / 2)
+        enough = is_enough(middle, rows)
+        is_open = top - low > 1
+        top = np.where(is_open & enough, middle, top)
         low = np.where(is_open & ~enough, middle, low)
-    return high
+    return top
 
 
-def _negative_binomial(
-    mean: Floats, variance: Floats
-) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
-    """Where Poisson applies, and size and success chance of the negative binomial elsewhere."""
+def _split(mean: Floats, variance: Floats, wanted: Flags) -> list[tuple[Flags, bool]]:
+    """The wanted rows that are Poisson, and those that are negative binomial."""
     is_poisson = variance <= mean * (1 + 1e-9)
-    excess = np.where(is_poisson, 1.0, variance - mean)
-    safe_mean = np.maximum(mean, 1e-12)
-    size = np.where(is_poisson, 1.0, safe_mean**2 / excess)
-    chance = np.where(is_poisson, 0.5, safe_mean / np.where(is_poisson, 1.0, variance))
-    return is_poisson, size, chance
+    parts = [(wanted & is_poisson, True), (wanted & ~is_poisson, False)]
+    return [part for part in parts if part[0].any()]
+
+
+def _size_and_chance(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Size and success chance of the negative binomial with these moments."""
+    safe = np.maximum(mean, TINY)
+    return safe**2 / (variance - mean), safe / variance
