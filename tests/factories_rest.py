@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,11 @@ class Door:
 
 
 @contextmanager
-def open_door(template: Path, folder: Path) -> Iterator[Door]:
-    """Copy the template world and serve it until the block ends."""
-    shutil.copytree(template, folder)
-    clock = FixedClock(NOW)
+def open_door(template: Path, folder: Path, *, at: datetime = NOW) -> Iterator[Door]:
+    """Serve a copy of the template world until the block ends; a second time, the same copy."""
+    if not folder.exists():
+        shutil.copytree(template, folder)
+    clock = FixedClock(at)
     system = build_system(settings_in(folder), clock=clock)
     server = uvicorn.Server(
         uvicorn.Config(

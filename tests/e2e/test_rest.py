@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx2
 import pytest
 
+from api.bootstrap import build_system
+from db.types import Decision
+from tests.conftest import NOW
 from tests.factories_rest import (
     Door,
     Event,
@@ -16,7 +20,11 @@ from tests.factories_rest import (
     open_door,
     read_events,
     sent_files,
+    settings_in,
 )
+from tools.approvals import service as approving
+from tools.clock import FixedClock
+from tools.identity.service import actor_by_login
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +203,56 @@ class TestCancel:
         _say(paul, _thread(paul), "stock of WIDGET-A?")
 
         assert door.as_("pia").post("/v1/runs/1/cancel").status_code == 404
+
+
+class TestRestart:
+    def test_a_stored_message_is_answered_by_the_next_server(
+        self, template: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "data"
+        with open_door(template, folder) as door:
+            thread_id = _thread(door.as_("paul"))
+        system = build_system(settings_in(folder), clock=FixedClock(NOW))
+        with system.database.read() as session:
+            paul = actor_by_login(session, "paul")
+        run_id = system.conversations.post(paul, thread_id, "stock of WIDGET-A?")
+        system.close()  # the process that stored it is gone before anybody answered
+
+        with (
+            open_door(template, folder) as door,
+            door.as_("paul").stream("GET", f"/v1/runs/{run_id}/events") as response,
+        ):
+            events = read_events(response)
+
+        assert events[-1].kind == "run.completed"
+        assert "840" in _reply(events)
+
+    def test_a_decision_that_nobody_was_told_of_is_told_and_delivered(
+        self, template: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "data"
+        with open_door(template, folder) as door:
+            thread_id = _ask_for_order(door.as_("paul"))
+            (waiting,) = door.as_("mona").get("/v1/approvals").json()["approvals"]
+        system = build_system(settings_in(folder), clock=FixedClock(NOW))
+        with system.database.write() as session:
+            approving.decide(
+                session, number=waiting["id"], version=waiting["version"],
+                decision=Decision.APPROVE, actor=actor_by_login(session, "mona"),
+                clock=system.clock, company=system.company, channel="rest",
+            )  # fmt: skip
+        system.close()  # committed, and dead before the answer
+
+        with open_door(template, folder, at=NOW + timedelta(minutes=1)) as door:
+            po_id = waiting["order"]["po_id"]
+            told = eventually(lambda: _told(door.as_("paul"), thread_id, po_id))
+
+            assert "Mona" in told
+            assert len(sent_files(door)) == 1
+
+
+def _ask_for_order(client: httpx2.Client) -> str:
+    thread_id = _thread(client)
+    _say(client, thread_id, "Draft a purchase order for 1,920 WIDGET-A from Acme")
+    _say(client, thread_id, "yes, request approval")
+    return thread_id

@@ -40,6 +40,27 @@ def approval(door: Door) -> dict[str, Any]:
     return request_order(door)
 
 
+@pytest.fixture(scope="module")
+def calm_door(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """One server for all requests that must change nothing."""
+    with open_door(template, tmp_path_factory.mktemp("calm") / "data") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def pending(calm_door: Door) -> dict[str, Any]:
+    return request_order(calm_door)
+
+
+@pytest.fixture
+def unchanged(calm_door: Door, pending: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A pending request that the test must leave as it is."""
+    yield pending
+    shown = calm_door.as_("vera").get(f"/v1/approvals/{pending['approval_id']}").json()
+    assert (shown["state"], shown["version"]) == ("pending", pending["version"])
+    assert _outbox_rows(calm_door) == 0
+
+
 def _decide(
     client: httpx2.Client,
     approval: dict[str, Any],
@@ -178,10 +199,9 @@ class TestRefusals:
 
     @pytest.mark.parametrize("login", ["vera", "robot"])
     def test_roles_that_never_decide(
-        self, door: Door, approval: dict[str, Any], login: str
+        self, calm_door: Door, unchanged: dict[str, Any], login: str
     ) -> None:
-        assert _decide(door.as_(login), approval).status_code == 403
-        assert _outbox_rows(door) == 0
+        assert _decide(calm_door.as_(login), unchanged).status_code == 403
 
     def test_the_requester_above_the_limit(self, door: Door) -> None:
         own = request_order(door, by="mona")
@@ -200,46 +220,46 @@ class TestRefusals:
         assert response.json()["details"]["current_version"] == approval["version"] + 1
         assert _outbox_rows(door) == 0
 
-    def test_a_refusal_is_repeated_too(self, door: Door, approval: dict[str, Any]) -> None:
-        pia = door.as_("pia")
+    def test_a_refusal_is_repeated_too(self, calm_door: Door, unchanged: dict[str, Any]) -> None:
+        pia = calm_door.as_("pia")
 
-        first = _decide(pia, approval, key="k-1")
-        second = _decide(pia, approval, key="k-1")
+        first = _decide(pia, unchanged, key="k-1")
+        second = _decide(pia, unchanged, key="k-1")
 
         assert first.status_code == second.status_code == 403
         assert first.json() == second.json()
 
-    def test_an_unknown_approval(self, door: Door) -> None:
-        response = _decide(door.as_("mona"), {"approval_id": "a-99999", "version": 1})
+    def test_an_unknown_approval(self, calm_door: Door) -> None:
+        response = _decide(calm_door.as_("mona"), {"approval_id": "a-99999", "version": 1})
 
         assert response.status_code == 404
 
-    def test_without_an_idempotency_key(self, door: Door, approval: dict[str, Any]) -> None:
-        response = door.as_("mona").post(
-            f"/v1/approvals/{approval['approval_id']}/decisions",
-            json={"decision": "approve", "version": approval["version"]},
+    def test_without_an_idempotency_key(self, calm_door: Door, unchanged: dict[str, Any]) -> None:
+        response = calm_door.as_("mona").post(
+            f"/v1/approvals/{unchanged['approval_id']}/decisions",
+            json={"decision": "approve", "version": unchanged["version"]},
         )
 
         assert response.status_code == 422
         assert "Idempotency-Key" in response.json()["detail"]
 
-    def test_without_a_version(self, door: Door, approval: dict[str, Any]) -> None:
-        response = _decide(door.as_("mona"), approval, version=None)
+    def test_without_a_version(self, calm_door: Door, unchanged: dict[str, Any]) -> None:
+        response = _decide(calm_door.as_("mona"), unchanged, version=None)
 
         assert response.status_code == 422
         assert "version" in response.json()["detail"]
 
-    def test_with_two_versions(self, door: Door, approval: dict[str, Any]) -> None:
-        response = _decide(door.as_("mona"), approval, version=1, headers={"If-Match": '"2"'})
+    def test_with_two_versions(self, calm_door: Door, unchanged: dict[str, Any]) -> None:
+        response = _decide(calm_door.as_("mona"), unchanged, version=1, headers={"If-Match": '"2"'})
 
         assert response.status_code == 422
 
     @pytest.mark.parametrize("version", ["NaN", "Infinity", "1e999", "1e0", '"1"', "true", "0"])
     def test_versions_that_are_none(
-        self, door: Door, approval: dict[str, Any], version: str
+        self, calm_door: Door, unchanged: dict[str, Any], version: str
     ) -> None:
-        response = door.as_("mona").post(
-            f"/v1/approvals/{approval['approval_id']}/decisions",
+        response = calm_door.as_("mona").post(
+            f"/v1/approvals/{unchanged['approval_id']}/decisions",
             content=f'{{"decision": "approve", "version": {version}}}',
             headers={"Idempotency-Key": "k", "Content-Type": "application/json"},
         )
@@ -247,16 +267,17 @@ class TestRefusals:
         assert response.status_code == 422
         assert response.headers["content-type"] == "application/problem+json"
 
-    def test_another_fingerprint(self, door: Door, approval: dict[str, Any]) -> None:
-        response = _decide(door.as_("mona"), approval, fingerprint="0" * 64)
+    def test_another_fingerprint(self, calm_door: Door, unchanged: dict[str, Any]) -> None:
+        response = _decide(calm_door.as_("mona"), unchanged, fingerprint="0" * 64)
 
         assert response.status_code == 409
 
-    def test_an_actor_in_the_body_is_refused(self, door: Door, approval: dict[str, Any]) -> None:
-        response = _decide(door.as_("pia"), approval, actor="mona")
+    def test_an_actor_in_the_body_is_refused(
+        self, calm_door: Door, unchanged: dict[str, Any]
+    ) -> None:
+        response = _decide(calm_door.as_("pia"), unchanged, actor="mona")
 
         assert response.status_code == 422
-        assert _outbox_rows(door) == 0
 
 
 class TestEdit:
@@ -281,16 +302,16 @@ class TestEdit:
 
     @pytest.mark.parametrize("quantity", [10**12, -1, 2.5, "1560", None, True], ids=str)
     def test_impossible_quantities(
-        self, door: Door, approval: dict[str, Any], quantity: object
+        self, calm_door: Door, unchanged: dict[str, Any], quantity: object
     ) -> None:
         edits = [{"sku": "WIDGET-A", "quantity": quantity}]
 
-        response = _decide(door.as_("mona"), approval, "edit", edits=edits)
+        response = _decide(calm_door.as_("mona"), unchanged, "edit", edits=edits)
 
         assert response.status_code == 422
 
-    def test_without_edits(self, door: Door, approval: dict[str, Any]) -> None:
-        assert _decide(door.as_("mona"), approval, "edit").status_code == 422
+    def test_without_edits(self, calm_door: Door, unchanged: dict[str, Any]) -> None:
+        assert _decide(calm_door.as_("mona"), unchanged, "edit").status_code == 422
 
 
 def test_reject_makes_a_draft_again(door: Door, approval: dict[str, Any]) -> None:

@@ -118,7 +118,7 @@ class TestKeys:
     @pytest.mark.parametrize(
         "header",
         [
-            "", "Bearer", "Bearer ", "Bearer x", "Basic cGF1bDpwYXVs", "Bearer qm_live_x_y",
+            "", "Bearer", "Bearer x", "Basic cGF1bDpwYXVs", "Bearer qm_live_x_y",
             "Bearer qm_live_" + "0" * 12 + "_" + "0" * 64, "Bearer qm_live_é_1",
         ],
     )  # fmt: skip
@@ -149,6 +149,17 @@ class TestKeys:
 
         assert door.as_(None, key=old).get("/v1/items").status_code == 401
         assert door.as_(None, key=gone).get("/v1/items").status_code == 401
+
+
+def test_no_key_is_stored_in_clear(door: Door) -> None:
+    key = door.keys["mona"]
+    assert door.as_("mona").get("/v1/items").status_code == 200
+
+    folder = door.system.settings.data_dir
+    stored = b"".join(path.read_bytes() for path in folder.glob("*.db*"))
+
+    assert stored
+    assert key.rpartition("_")[2].encode() not in stored
 
 
 class TestHealth:
