@@ -81,7 +81,7 @@ def open_table(stream: BinaryIO) -> Table:
         Format.EXCEL: _excel_rows,
         Format.PARQUET: _parquet_rows,
     }
-    rows = readers[format_of(stream.read(8))](_rewound(stream))
+    rows = readers[format_of(_rewound(stream).read(8))](_rewound(stream))
     first = next(rows, None)
     if first is None:
         raise InvalidInput("the file has no header row", next_step="Export it with column names.")
@@ -176,7 +176,8 @@ def _text_rows(stream: BinaryIO) -> Iterator[TextRow]:
             next_step="Look for an unclosed quotation mark near this line.",
         ) from error
     finally:
-        text.detach()
+        if not stream.closed:
+            text.detach()  # the stream is not ours to close
 
 
 def _excel_rows(stream: BinaryIO) -> Iterator[TextRow]:

@@ -1,0 +1,443 @@
+"""Loading files: nothing lost, nothing twice, nothing half visible."""
+
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from db.models.catalog import Item, ItemAlias, Location, Supplier, SupplierItem
+from db.models.ingestion import Load, QuarantinedRow, StagedRow
+from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
+from db.models.stock import Demand, StockLevel, StockMovement
+from db.session import Database
+from db.types import ItemStatus, LoadState, MovementKind, OrderState
+from tests.conftest import NOW
+from tests.factories import make_item, make_location, make_supplier
+from tools.clock import FixedClock
+from tools.errors import Conflict, InvalidInput
+from tools.ingestion import service
+from tools.ingestion.service import LoadReport
+
+CLOCK = FixedClock(NOW)
+Ingest = Callable[..., LoadReport]
+
+
+@pytest.fixture
+def ingest(database: Database, tmp_path: Path) -> Ingest:
+    """Write a file and load it."""
+
+    def load(kind: str, text: str | bytes, name: str = "file.csv", **options: Any) -> LoadReport:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return service.ingest(database, kind, path, clock=CLOCK, pause_s=0, **options)
+
+    return load
+
+
+def demand(database: Database) -> dict[tuple[str, str], tuple[int, int]]:
+    """Published demand by SKU and day; the newest load wins."""
+    with database.read() as session:
+        rows = session.exec(
+            select(col(Item.sku), col(Demand.on), col(Demand.units), col(Demand.returned_units))
+            .where(Demand.item_id == Item.id, Demand.load_id == Load.id)
+            .where(Load.state == LoadState.PUBLISHED)
+            .order_by(col(Demand.load_id))
+        ).all()
+    return {(sku, on.isoformat()): (units, returned) for sku, on, units, returned in rows}
+
+
+def count(database: Database, table: type[Any]) -> int:
+    with database.read() as session:
+        return session.exec(select(func.count()).select_from(table)).one()
+
+
+class TestSales:
+    def test_a_newcomer_needs_only_a_sales_file(self, database: Database, ingest: Ingest) -> None:
+        report = ingest(
+            "sales",
+            "Invoice,StockCode,Description,Quantity,InvoiceDate,Price\n"
+            "1,85123A,Heart holder,6,2026-02-27 08:26,2.55\n"
+            "2,85123a,Heart holder,4,2026-02-27 09:00,2.55\n"
+            "3,71053,Lantern,2,2026-02-28 10:00,3.39\n"
+            "C4,85123A,Heart holder,-1,2026-02-28 11:00,2.55\n",
+        )
+
+        assert (report.rows_read, report.rows_good, report.rows_bad) == (4, 4, 0)
+        assert report.state is LoadState.PUBLISHED
+        assert report.message == (
+            "Loaded 4 of 4 rows of sales; 2 new items, named by the file and without supplier "
+            "or cost."
+        )
+        assert report.columns["sku"] == "StockCode"
+        assert demand(database) == {
+            ("85123A", "2026-02-27"): (10, 0),
+            ("85123A", "2026-02-28"): (0, 1),
+            ("71053", "2026-02-28"): (2, 0),
+        }
+        with database.read() as session:
+            item = session.exec(select(Item).where(Item.sku == "71053")).one()
+            assert (item.name, item.status, item.unit_price_minor) == ("Lantern", ItemStatus.NEW, 339)  # fmt: skip  # noqa: E501
+            assert session.exec(select(Location.code)).all() == ["MAIN"]
+
+    def test_bad_rows_are_set_aside_with_their_reason(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        bad = ["-3", "NaN", "inf", "1e12", "2.5", "ten", ""]
+        rows = [f"2026-03-01,A,{quantity}" for quantity in bad]
+        rows += ["2026-03-01,,1", "2027-01-01,A,1", "soon,A,1", "2026-03-01,A", "2026-03-01,A,7"]
+
+        report = ingest("sales", "date,sku,qty\n" + "\n".join(rows))
+
+        assert (report.rows_read, report.rows_good, report.rows_bad) == (12, 1, 11)
+        assert demand(database) == {("A", "2026-03-01"): (7, 0)}
+        assert report.quarantine[0] == {
+            "row_number": 2, "field": "quantity", "value": "-3",
+            "reason": "is negative and names no document that it returns or cancels",
+        }  # fmt: skip
+        assert [row["row_number"] for row in report.quarantine] == list(range(2, 13))
+        assert [row["field"] for row in report.quarantine[7:]] == ["sku", "date", "date", "row"]
+        assert count(database, QuarantinedRow) == 11
+
+    def test_the_same_file_again_changes_nothing(self, database: Database, ingest: Ingest) -> None:
+        text = "date,sku,qty\n2026-03-01,A,7\n2026-03-01,A,x\n"
+
+        first, again = ingest("sales", text), ingest("sales", text, name="copy.csv")
+
+        assert (first.is_repeat, again.is_repeat) == (False, True)
+        assert (again.load_id, again.rows_good) == (first.load_id, 1)
+        assert again.message.startswith("This file was loaded before.")
+        assert demand(database) == {("A", "2026-03-01"): (7, 0)}
+        assert count(database, Load) == count(database, Demand) == 1
+
+    def test_a_newer_file_replaces_the_days_that_it_covers(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        ingest("sales", "date,sku,qty\n2026-02-27,A,7\n2026-02-28,A,7\n")
+        ingest("sales", "date,sku,qty\n2026-02-28,A,9\n")
+
+        assert demand(database) == {("A", "2026-02-27"): (7, 0), ("A", "2026-02-28"): (9, 0)}
+
+    def test_a_barcode_names_its_item(self, database: Database, ingest: Ingest) -> None:
+        ingest("items", "sku,name,barcode\nA,Lamp,4006381333931\n")
+        ingest("sales", "date,ean,qty\n2026-03-01,4006381333931,2\n", mapping={"sku": "ean"})
+
+        assert demand(database) == {("A", "2026-03-01"): (2, 0)}
+
+    def test_an_unknown_place_is_set_aside(self, database: Database, ingest: Ingest) -> None:
+        with database.write() as session:
+            make_location(session)
+
+        report = ingest("sales", "date,sku,qty,store\n2026-03-01,A,2,MOON\n2026-03-01,A,3,main\n")
+
+        assert report.quarantine[0]["reason"] == "is no known location"
+        assert demand(database) == {("A", "2026-03-01"): (3, 0)}
+
+    def test_the_first_file_brings_its_places(self, database: Database, ingest: Ingest) -> None:
+        ingest("sales", "date,sku,qty,store\n2026-03-01,A,2,EAST\n2026-03-01,A,3,WEST\n")
+
+        with database.read() as session:
+            assert sorted(session.exec(select(Location.code))) == ["EAST", "WEST"]
+        assert count(database, Demand) == 2
+
+    @pytest.mark.parametrize("name", ["sales.xlsx", "sales.parquet", "sales.tsv"])
+    def test_other_formats(
+        self, database: Database, ingest: Ingest, tmp_path: Path, name: str
+    ) -> None:
+        frame = pd.DataFrame(
+            {"day": [pd.Timestamp("2026-03-01")] * 2, "item": [22423, 22423], "units": [3, 4.0]}
+        )
+        path = tmp_path / "made"
+        if name.endswith("xlsx"):
+            frame.to_excel(path, index=False, engine="openpyxl")
+        elif name.endswith("parquet"):
+            frame.to_parquet(path, index=False)
+        else:
+            frame.to_csv(path, index=False, sep="\t")
+
+        ingest("sales", path.read_bytes(), name)
+
+        assert demand(database) == {("22423", "2026-03-01"): (7, 0)}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            (b"", "the file is empty"),
+            (b"date,sku,qty\n", "has a header and no rows"),
+            (b"date,sku,menge\n2026-03-01,A,1\n", "sales needs a column for quantity"),
+            (b"date,sku,qty\n2026-03-01,Caf\x81,1\n", "neither UTF-8 nor Windows-1252"),
+            (b"date,sku,qty\n03/04/2025,A,1\n", "can be read two ways"),
+            (b"PK\x03\x04", "not an Excel workbook"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read_leaves_no_trace(
+        self, database: Database, ingest: Ingest, content: bytes, sentence: str
+    ) -> None:
+        with pytest.raises(InvalidInput, match=sentence) as caught:
+            ingest("sales", content)
+
+        assert caught.value.next_step
+        assert count(database, Load) == count(database, Item) == 0
+
+    def test_a_kind_or_file_that_does_not_exist(self, database: Database, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match="no kind of file 'weather'"):
+            service.ingest(database, "weather", tmp_path / "x.csv", clock=CLOCK)
+        with pytest.raises(InvalidInput, match=r"x\.csv' cannot be opened"):
+            service.ingest(database, "sales", tmp_path / "x.csv", clock=CLOCK)
+
+    def test_a_file_that_breaks_off_is_not_half_loaded(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        good = "".join(f"2026-03-01,A{n},1\n" for n in range(6_000))
+
+        with pytest.raises(InvalidInput, match="cannot be read after line 6002"):
+            ingest("sales", "date,sku,qty\n" + good + '2026-03-01,"' + "x" * 40_000)
+
+        with database.read() as session:
+            assert session.exec(select(Load.state)).one() is LoadState.FAILED
+        assert count(database, Demand) == 0
+
+    def test_a_file_without_a_good_row_has_failed_and_can_be_tried_again(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        text = "sku,on hand\nA,5\n"
+        failed = ingest("stock", text)
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+
+        again = ingest("stock", text)
+
+        assert failed.state is LoadState.FAILED
+        assert failed.message.startswith("None of the 1 rows could be loaded")
+        assert (again.state, again.is_repeat, again.rows_bad) == (LoadState.PUBLISHED, False, 0)
+        assert count(database, QuarantinedRow) == 0
+
+
+class TestMasterData:
+    def test_items_are_added_and_changed(self, database: Database, ingest: Ingest) -> None:
+        ingest("items", "sku,name,uom,unit cost,status\nA-1,Lamp,each,1.50,active\nB,Bulb,,,\n")
+        ingest("items", "sku,name,unit cost\na-1,Desk lamp,1.75\n")
+
+        with database.read() as session:
+            lamp = session.exec(select(Item).where(Item.sku_key == "a-1")).one()
+            assert (lamp.sku, lamp.name, lamp.uom) == ("A-1", "Desk lamp", "each")
+            assert lamp.unit_cost_minor == 175
+            assert lamp.currency == "GBP"
+        assert count(database, Item) == 2
+        assert count(database, StagedRow) == 0
+
+    def test_suppliers_with_their_terms(self, database: Database, ingest: Ingest) -> None:
+        ingest("items", "sku,name\nA,Lamp\n")
+
+        report = ingest(
+            "suppliers",
+            "code,name,sku,supplier sku,price,moq,case size,lead time days\n"
+            "ACME,Acme,A,AC-1,7.80,120,12,9\n"
+            "BOR,Borealis,,,,,,\n"
+            "BOR,Borealis,A,B-1,,,,\n"
+            "BOR,Borealis,ZZZ,B-2,1.00,,,\n",
+        )
+
+        assert [row["reason"] for row in report.quarantine] == [
+            "is empty; an item's terms need a price", "is no known item; load items first",
+        ]  # fmt: skip
+        with database.read() as session:
+            terms = session.exec(select(SupplierItem)).one()
+            assert (terms.unit_price_minor, terms.moq_units, terms.pack_units) == (780, 120, 12)
+            assert (terms.order_multiple_units, terms.quoted_lead_time_days) == (12, 9)
+            assert terms.is_preferred
+            assert session.exec(select(ItemAlias.alias)).one() == "AC-1"
+            assert sorted(session.exec(select(Supplier.code))) == ["ACME", "BOR"]
+
+    def test_a_count_of_stock_is_a_movement(self, database: Database, ingest: Ingest) -> None:
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+
+        ingest("stock", "sku,on_hand,allocated\nA,620,80\n")
+        report = ingest("stock", "sku,counted\nA,600\nB,3\nA,-1\n")
+
+        assert [row["reason"] for row in report.quarantine] == [
+            "is no known item; load items first", "is negative",
+        ]  # fmt: skip
+        with database.read() as session:
+            level = session.exec(select(StockLevel)).one()
+            assert (level.on_hand_units, level.allocated_units) == (600, 80)
+            moved = session.exec(select(StockMovement.kind, StockMovement.units)).all()
+            assert moved == [(MovementKind.OPENING, 620), (MovementKind.ADJUSTMENT, -20)]
+
+    def test_open_orders_are_on_their_way(self, database: Database, ingest: Ingest) -> None:
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+            make_item(session, "B", "Bulb")
+            make_supplier(session)
+        text = (
+            "PO,supplier,sku,qty,price,order date,promise date,received\n"
+            "PO-77,acme,A,300,8.00,2026-02-25,2026-03-06,0\n"
+            "PO-77,acme,B,10,1.00,2026-02-25,2026-03-08,4\n"
+            "PO-78,nobody,A,1,1.00,2026-02-25,,\n"
+            "PO-79,acme,A,1,1.00,,,2\n"
+        )
+
+        report = ingest("orders", text)
+
+        assert [(row["field"], row["reason"]) for row in report.quarantine] == [
+            ("supplier", "is no known supplier"), ("received", "is more than was ordered"),
+        ]  # fmt: skip
+        with database.read() as session:
+            order = session.exec(select(PurchaseOrder)).one()
+            assert (order.number, order.total_minor) == ("PO-77", 300 * 800 + 10 * 100)
+            assert order.state is OrderState.PARTIALLY_RECEIVED
+            assert order.promise_on == date(2026, 3, 8)
+            assert order.is_imported
+            assert order.sent_at is not None
+            assert order.sent_at.date() == date(2026, 2, 25)
+        assert count(database, PurchaseOrderLine) == 2
+        repeated = ingest("orders", text + "PO-77,acme,A,1,1.00,,,\n")
+        assert repeated.state is LoadState.FAILED
+
+
+class TestInterruption:
+    def write(self, path: Path, rows: int) -> None:
+        days = [(date(2025, 1, 1) + timedelta(days=n % 300)).isoformat() for n in range(rows)]
+        lines = (f"{day},S{n % 97},1,{n}\n" for n, day in enumerate(days))
+        path.write_text("date,sku,qty,invoice\n" + "".join(lines) + "2026-01-01,S1,bad,9\n")
+
+    def test_a_killed_import_goes_on_where_it_stopped(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "sales.csv"
+        self.write(path, 12_000)
+        script = textwrap.dedent("""
+            import os, signal, sys
+            from db.session import Database
+            from tests.conftest import NOW
+            from tools.clock import FixedClock
+            from tools.ingestion.service import ingest
+
+            def die(done, expected):
+                if done >= 10_000:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            ingest(Database(sys.argv[1]), "sales", sys.argv[2], clock=FixedClock(NOW),
+                   progress=die, pause_s=0)
+        """)
+        killed = subprocess.run([sys.executable, "-c", script, database.url, path], check=False)
+
+        assert killed.returncode == -9
+        assert demand(database) == {}
+        with database.read() as session:
+            watermark = session.exec(select(Load.rows_read, Load.state)).one()
+            assert watermark == (10_000, LoadState.STAGING)
+        steps: list[tuple[int, int]] = []
+        report = service.ingest(
+            database, "sales", path, clock=CLOCK, pause_s=0,
+            progress=lambda a, b: steps.append((a, b)),
+        )  # fmt: skip
+        assert steps == [(12_001, 12_001)]
+        assert (report.rows_read, report.rows_good, report.rows_bad) == (12_001, 12_000, 1)
+        assert sum(units for units, _ in demand(database).values()) == 12_000
+
+    def test_two_imports_of_one_file_do_not_mix(self, database: Database, tmp_path: Path) -> None:
+        path = tmp_path / "sales.csv"
+        self.write(path, 7_000)
+
+        def intrude(done: int, _expected: int) -> None:
+            if done == 5_000:
+                service.ingest(database, "sales", path, clock=CLOCK, pause_s=0)
+
+        with pytest.raises(Conflict, match="loaded by somebody else"):
+            service.ingest(database, "sales", path, clock=CLOCK, pause_s=0, progress=intrude)
+
+        assert sum(units for units, _ in demand(database).values()) == 7_000
+        assert count(database, Load) == 1
+
+    def test_nothing_is_visible_before_the_end(self, database: Database, tmp_path: Path) -> None:
+        path = tmp_path / "sales.csv"
+        self.write(path, 6_000)
+        seen = []
+
+        service.ingest(
+            database, "sales", path, clock=CLOCK, pause_s=0,
+            progress=lambda _a, _b: seen.append(len(demand(database))),
+        )  # fmt: skip
+
+        assert seen == [0, 0]
+        assert demand(database)
+
+
+quantities = st.sampled_from(["1", "2", "30", "-4", "x", "1e12", ""])
+lines = st.lists(
+    st.tuples(
+        st.sampled_from(["2026-02-26", "2026-02-27", "2026-02-30"]),
+        st.sampled_from(["A", "B", "C", ""]),
+        quantities,
+        st.sampled_from(["", "d1", "d2"]),
+    ),
+    min_size=1, max_size=25,
+)  # fmt: skip
+
+
+def expected(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
+    """The rules of a sales file once more, as plainly as possible."""
+    seen: set[tuple[str, ...]] = set()
+    sold: Counter[tuple[str, str]] = Counter()
+    returned: Counter[tuple[str, str]] = Counter()
+    days = set()
+    for row in rows:
+        on, sku, quantity, document = row
+        if on == "2026-02-30" or not sku or quantity in ("x", "1e12", ""):
+            continue
+        if int(quantity) < 0 and not document:
+            continue
+        if document and row in seen:
+            continue
+        seen.add(row)
+        days.add((sku, on))
+        sold[sku, on] += max(int(quantity), 0)
+        returned[sku, on] += max(-int(quantity), 0)
+    return {key: (sold[key], returned[key]) for key in days}
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=lines, batch_rows=st.integers(1, 9))
+def test_any_file_in_any_pieces_gives_the_same_demand(
+    sqlite_database: Database, tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str, str, str]], batch_rows: int,
+) -> None:  # fmt: skip
+    path = tmp_path_factory.mktemp("any") / "sales.csv"
+    path.write_text("date,sku,qty,invoice\n" + "".join(",".join(row) + "\n" for row in rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "BATCH_ROWS", batch_rows)
+        report = service.ingest(sqlite_database, "sales", path, clock=CLOCK, pause_s=0)
+        again = service.ingest(sqlite_database, "sales", path, clock=CLOCK, pause_s=0)
+
+    assert report.rows_good + report.rows_bad == report.rows_read == len(rows)
+    assert again.rows_good == report.rows_good
+    assert _demand_of(sqlite_database, report.load_id) == expected(rows)
+
+
+def _demand_of(database: Database, load_id: int) -> dict[tuple[str, str], tuple[int, int]]:
+    with database.read() as session:
+        rows = session.exec(
+            select(
+                col(Item.sku), col(Demand.on), col(Demand.units), col(Demand.returned_units)
+            ).where(Demand.item_id == Item.id, Demand.load_id == load_id)
+        ).all()
+    return {(sku, on.isoformat()): (units, returned) for sku, on, units, returned in rows}
