@@ -19,8 +19,8 @@ from tools.outbox.gateway import DropFolder
 
 
 @pytest.fixture
-def desk(database: Database, tmp_path: Path) -> Desk:
-    desk = Desk(database, tmp_path / "outgoing")
+def desk(sqlite_database: Database, tmp_path: Path) -> Desk:
+    desk = Desk(sqlite_database, tmp_path / "outgoing")
     desk.approved()
     return desk
 
