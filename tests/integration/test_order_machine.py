@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 from sqlalchemy import func, text
 from sqlmodel import col, select
 
@@ -74,6 +80,20 @@ class Orders(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     # acts
+
+    @initialize(large=st.sampled_from([1920, 5040]), by=st.sampled_from(["paul", "mona"]))
+    def two_wait_and_one_was_sent(self, large: int, by: str) -> None:
+        for units, who in ((600, "pia"), (large, by), (1320, "paul")):
+            self.draft(units, who)
+            self.ask(len(self.orders) - 1, who)
+        self.approve(2, "mona", False, False)
+        self.deliver(False)
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks)
+    def approve_what_waits(self, pick: int) -> None:
+        self.ask(pick, "paul")
+        self.approve(pick, "mona", False, False)
 
     @rule(units=amounts, by=people)
     def draft(self, units: int, by: str) -> None:
@@ -291,6 +311,6 @@ def _reachable(start: OrderState, end: OrderState) -> bool:
 
 TestOrders = Orders.TestCase
 TestOrders.settings = settings(
-    max_examples=10, stateful_step_count=20, deadline=None, derandomize=True,
+    max_examples=12, stateful_step_count=20, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
