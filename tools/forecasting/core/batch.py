@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 ACCURACY_DAYS = 28
-CHUNK_SERIES = 100  # between two reports of progress
+CHUNK_SERIES = 50  # between two reports of progress
 _MISSING_TO_MENTION = 0.02
 
 
