@@ -31,7 +31,8 @@ _WORDED = re.compile(
     r"\b(?:(?P<near>today|tomorrow|tonight)|(?:next |this |on )?(?P<weekday>mon(?:day)?|"
     r"tue(?:s|sday)?|wed(?:nesday)?|thu(?:rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)|"
     r"(?P<far>month end|end of (?:the )?month|eom|year end|end of (?:the )?year|eoy|"
-    r"christmas|xmas))\b"
+    r"(?<=by )(?:christmas|xmas)|(?<=until )(?:christmas|xmas)|(?<=before )(?:christmas|xmas)|"
+    r"(?<=over )(?:christmas|xmas)|(?<=to )(?:christmas|xmas)))\b"
 )
 _BETWEEN = re.compile(r"^\s*(?:-|to|until|till|through|and)\s*$")
 

@@ -65,6 +65,7 @@ class Linker:
         found += self._windows(canvas, self._exact_item)
         found += self._windows(canvas, self._supplier)
         found += self._windows(canvas, self._name)
+        found += self._windows(canvas, self._shared_item)
         found += self._windows(canvas, self._location, longest=1)
         found += self._windows(canvas, self._slip, longest=1)
         return sorted(found, key=lambda mention: mention.start)
@@ -111,7 +112,16 @@ class Linker:
         if key not in self.index.squeezed or self._is_common(canvas, window, key):
             return None
         owners = exact_owners(self.index, text)
-        return _mention("item", [item.sku for item in owners], window, text) if owners else None
+        return _mention("item", [owners[0].sku], window, text) if len(owners) == 1 else None
+
+    def _shared_item(self, canvas: Canvas, window: list[Token]) -> Mention | None:
+        """A name that several items have; longer names around it were looked for before."""
+        text = _text(canvas, window)
+        key = squeezed(spaced(text))
+        if key not in self.index.squeezed or self._is_common(canvas, window, key):
+            return None
+        skus = [item.sku for item in exact_owners(self.index, text)[:MOST_CANDIDATES]]
+        return _mention("item", skus, window, text) if skus else None
 
     def _is_common(self, canvas: Canvas, window: list[Token], key: str) -> bool:
         """A plain number, or a protected word that is not written as a SKU."""
@@ -120,7 +130,7 @@ class Linker:
         if key.isdigit() and len(key) < 4:
             return True
         written = canvas.text[window[0].start : window[-1].end]
-        return all(self._is_protected(token) for token in window) and not written.isupper()
+        return all(token.text in self.protected for token in window) and not written.isupper()
 
     def _is_protected(self, token: Token) -> bool:
         return token.text in self.protected or bool(_NUMBER_LIKE.fullmatch(token.text))
@@ -226,7 +236,7 @@ def _tokens(canvas: Canvas) -> list[Token]:
         text = match[0]
         start = match.start() + len(text) - len(text.lstrip(_EDGES))
         stripped = text.strip(_EDGES).removesuffix("'s")
-        if stripped:
+        if any(char.isalnum() for char in stripped):
             found.append(Token(stripped, start, start + len(stripped)))
     return found
 

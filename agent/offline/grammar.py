@@ -190,6 +190,13 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "draft",
+        (
+            r"^(?:please )?(?:order|buy|purchase) (?!(?:list|book|history|status|cycle|suggest\w*|"
+            r"recommend\w*|candidates|proposals)\b)",
+        ),
+    ),
+    (
         "kpis",
         (
             r"\bkpis?\b",

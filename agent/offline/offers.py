@@ -46,7 +46,7 @@ def line_to_draft(line: Json) -> Json:
 def _approval(call: Call) -> Offer | None:
     data = call.data
     approval = data.get("approval") or {}
-    if data.get("state") != "draft" or not approval.get("required", True):
+    if data.get("state") != "draft" or not approval.get("approver_role"):
         return None
     arguments = {"po_id": data["po_id"], "digest": data.get("digest")}
     question = "Ask for approval again?" if data.get("voided_approvals") else "Request approval?"

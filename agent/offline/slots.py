@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent.offline import amounts, replies
+from agent.offline.history import Json
 from agent.offline.reading import Mention
 from agent.offline.situation import Decision, Request, Situation, ask, call, say, use
 
@@ -26,6 +27,14 @@ _LEAD = re.compile(
     r"lead.?time|slip|late|delay|longer|shorter|arriv|deliver|faster|sooner|another|takes"
 )
 _LEVEL = re.compile(r"service|\bsl\b|fill rate|\brop\b|reorder|safety")
+_ORDINALS = {"first": 0, "1st": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3,
+             "4th": 3, "fifth": 4, "5th": 4}  # fmt: skip
+_NUMBERED = re.compile(
+    r"\b(?:draft|number|no\.?|nr|line|item|position|#)\s?#?(?P<number>[1-9]\d?)$"
+    r"|\border (?:number |#|line )?(?P<digit>[1-9])$"
+)
+_TOP = re.compile(r"\b(?:top|first)\s(?P<count>[2-9]|two|three|four|five)\b")
+_COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
 _METRICS = (
     (r"stock.?out", "stockout_rate"), (r"fill.?rate|service level", "fill_rate"),
     (r"cycle time|how long do our orders", "po_cycle_time"), (r"carrying", "carrying_cost"),
@@ -58,11 +67,19 @@ def items_of(s: Situation, *, is_write: bool = False) -> list[str] | Decision:
         skus.append(mention.value)
     if skus:
         return list(dict.fromkeys(skus))
-    return _unnamed(s)
+    return _unnamed(s, is_write=is_write)
 
 
-def _unnamed(s: Situation) -> list[str] | Decision:
-    """No item is named: the one the conversation is about, else a search, else a question."""
+def _unnamed(s: Situation, *, is_write: bool) -> list[str] | Decision:
+    """No item is named: the one the conversation is about, else a search, else a question.
+
+    For a write every word must be known, or a name that was not recognised would become a draft of
+    whatever was spoken of before.
+    """
+    if is_write:
+        words = [word for word in s.text.split()[1:] if not word.startswith("x")]
+        if any(word.strip("?!.,") not in s.linker.protected for word in words):
+            return use(call("find_item", query=" ".join(words)[:100]))
     match = _BACK_TO.search(s.text)
     unknown = match["rest"] if match else ""
     words = [word for word in unknown.split() if word not in s.linker.protected and word[0] != "x"]
@@ -156,12 +173,34 @@ def exceptions(s: Situation, types: Sequence[str] | None = None) -> Decision:
     return use(call("list_exceptions", types=listed, supplier=supplier, limit=_limit(s)))
 
 
+def pointed_at(s: Situation) -> list[Json]:
+    """Lines of the shown recommendations that a message points at: "the first one", "draft 2"."""
+    lines = s.history.recommendations()
+    written = s.reading.text.lower()
+    if not lines or s.items():
+        return []
+    top = _TOP.search(written)
+    if top:
+        return lines[: _COUNTS.get(top["count"]) or int(top["count"])]
+    for word, index in _ORDINALS.items():
+        if re.search(rf"\b{word}\b", written):
+            return lines[index : index + 1]
+    numbered = _NUMBERED.search(written.rstrip(" .!?"))
+    if numbered:
+        at = int(numbered["number"] or numbered["digit"])
+        return lines[at - 1 : at]
+    return []
+
+
 def explain(s: Situation) -> Decision:
     """Why a quantity was recommended."""
     named = s.reading.first("recommendation")
     if named:
         return use(call("explain_recommendation", rec_id=named))
-    skus = items_of(s)
+    shown = pointed_at(s)
+    if shown and shown[0].get("rec_id"):
+        return use(call("explain_recommendation", rec_id=shown[0]["rec_id"]))
+    skus = [str(shown[0]["sku"])] if shown else items_of(s)
     if isinstance(skus, Decision):
         lines = s.history.recommendations()
         if s.items() or not lines:

@@ -15,13 +15,6 @@ from agent.offline.situation import Decision, Situation, ask, call, say, use
 
 WRITING = ("draft", "revise", "request_approval", "cancel")
 _ALL = re.compile(r"\b(?:all|everything|both|them|those|these|each)\b")
-_ORDINALS = {"first": 0, "1st": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3,
-             "4th": 3, "fifth": 4, "5th": 4}  # fmt: skip
-_NUMBERED = re.compile(
-    r"\b(?:draft|order|number|no\.?|nr|line|item|position|#)\s?#?(?P<number>[1-9])$"
-)
-_TOP = re.compile(r"\b(?:top|first)\s(?P<count>[2-9]|two|three|four|five)\b")
-_COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
 _RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top up)\b|\bby xqty\b")
 _ORDERS = re.compile(
     r"\b(?:order|ordr|buy|purchase|draft|raise|create|make|write|prepare|place|put|get|bring|take|"
@@ -79,21 +72,11 @@ def draft(s: Situation) -> Decision:
 
 
 def _chosen(s: Situation) -> list[Json]:
-    """Lines of the shown recommendations that the message points at: "the first one", "2"."""
-    lines = s.history.recommendations()
-    written = s.reading.text.lower()
-    if not lines or s.items():
-        return []
-    top = _TOP.search(written)
-    if top:
-        return lines[: _COUNTS.get(top["count"]) or int(top["count"])]
-    for word, index in _ORDINALS.items():
-        if re.search(rf"\b{word}\b", written):
-            return lines[index : index + 1]
-    numbered = _NUMBERED.search(written.rstrip(" .!"))
-    if numbered:
-        return lines[int(numbered["number"]) - 1 : int(numbered["number"])]
-    return lines if _ALL.search(written) else []
+    """Lines of the shown recommendations that are to be drafted."""
+    shown = slots.pointed_at(s)
+    if shown or s.items():
+        return shown
+    return s.history.recommendations() if _ALL.search(s.reading.text.lower()) else []
 
 
 def _drafted_focus(s: Situation, sku: str) -> Decision:

@@ -293,8 +293,8 @@ class TestAmbiguityAndUnits:
         _, reply = desk.say("3")
 
         assert [number for number, _, _ in desk.orders()] == ["PO-2001"]
-        assert "120 boxes GLOVE-M (10 cases of 12)" in reply
-        assert "144 boxes WIPES (3 pallets of 48)" in reply
+        assert "GLOVE-M (Nitrile gloves medium): 120 boxes (10 cases of 12)" in reply
+        assert "WIPES (Surface wipes): 144 boxes (3 pallets of 48)" in reply
 
 
 class TestPressure:

@@ -10,6 +10,7 @@ from agent.offline.phrasing.figures import (
     percent,
     price,
     role_name,
+    title,
     units,
 )
 
@@ -24,7 +25,7 @@ def comparison(call: Call) -> str:
     data = call.data
     uom = data.get("uom")
     best = data.get("recommended")
-    head = f"{data.get('sku')}, {units(data.get('quantity'), uom)}"
+    head = f"{title(data)}, {units(data.get('quantity'), uom)}"
     options = sorted(
         rows(data, "options"), key=lambda row: best not in (row.get("supplier"), row.get("code"))
     )
@@ -83,12 +84,13 @@ def draft(call: Call) -> str:
     voided = [str(name) for name in data.get("voided_approvals") or []]
     if voided:
         lines.append(f"The earlier request {joined(voided)} is void.")
-    lines.append(f"{_needs(data)} Nothing was sent.".strip())
+    needs = _needs(data)
+    lines.append(f"{needs} Nothing was sent." if needs not in noted else "Nothing was sent.")
     return "\n".join(lines)
 
 
 def _order_line(row: Json) -> str:
-    text = f"{units(row.get('quantity'), row.get('uom'))} {row.get('sku')}"
+    text = f"{title(row)}: {units(row.get('quantity'), row.get('uom'))}"
     packs, size = row.get("packs"), row.get("pack_units")
     if packs and size and size != 1:
         text += f" ({units(packs, row.get('pack_uom') or 'pack')} of {number(size)})"
@@ -100,8 +102,13 @@ def _needs(data: Json) -> str:
     if not approval.get("required"):
         return ""
     limit = money(approval.get("your_limit"), data.get("currency"))
+    role = approval.get("approver_role")
+    if not role:
+        return str(approval.get("rule") or "")
+    if role == "planner":
+        return f"It needs a recorded decision; yours will do (your limit is {limit})."
     own = f" (your limit is {limit})" if limit else ""
-    return f"It needs {role_name(approval.get('approver_role'))}{own}."
+    return f"It needs {role_name(role)}{own}."
 
 
 def approval_request(call: Call) -> str:
@@ -136,7 +143,7 @@ def _order(row: Json) -> str:
     approval = row.get("approval")
     if isinstance(approval, dict):
         text += f", waits for {role_name(approval.get('role'))} ({approval.get('id')})"
-    return f"{text}. {row['next_action']}" if row.get("next_action") else f"{text}."
+    return f"{text}. Next: {row['next_action']}." if row.get("next_action") else f"{text}."
 
 
 def cancellation(call: Call) -> str:
@@ -154,6 +161,7 @@ def shipment(call: Call) -> str:
     data = call.data
     carrier = f", {data['carrier']}" if data.get("carrier") else ""
     status = str(data.get("status") or data.get("state") or "unknown").replace("_", " ")
+    status = "no word from a carrier yet" if status == "unknown" else status
     sentences = [
         f"{data.get('po_id')} from {data.get('supplier')}{carrier}: {status}{_event(data)}."
     ]

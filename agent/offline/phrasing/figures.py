@@ -1,9 +1,11 @@
 """Write figures the way planners read them. Nothing here calculates; it only rounds for display."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
+
+from tools.catalog.core import squeezed, text_key
 
 _PLURALS = {"box": "boxes", "each": "", "ea": "", "unit": "units", "kg": "kg"}
 _ROLES = {
@@ -117,6 +119,18 @@ def moment(value: Any) -> str:
     except ValueError:
         return day(value)
     return f"{found.day} {found:%b %H:%M}"
+
+
+def title(row: Mapping[str, Any]) -> str:
+    """An item as planners know it: SKU and name, or the SKU if the name says the same.
+
+    Example:
+        >>> title({"sku": "22423", "name": "Cakestand"}), title({"sku": "A-1", "name": "A 1"})
+        ('22423 (Cakestand)', 'A-1')
+    """
+    sku, name = str(row.get("sku")), str(row.get("name") or "")
+    is_same = squeezed(text_key(name)) in ("", squeezed(text_key(sku)))
+    return sku if is_same else f"{sku} ({name})"
 
 
 def role_name(role: Any) -> str:

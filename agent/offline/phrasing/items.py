@@ -1,7 +1,7 @@
 """Tell what tools say about single items: names, stock, forecasts, reorder points."""
 
 from agent.offline.history import Call, Json, rows
-from agent.offline.phrasing.figures import day, joined, number, percent, units
+from agent.offline.phrasing.figures import day, joined, number, percent, title, units
 
 
 def found_items(call: Call) -> str:
@@ -11,15 +11,11 @@ def found_items(call: Call) -> str:
         return f"I found no item like {call.arguments.get('query')!r}."
     if len(matches) == 1:
         item = matches[0]
-        text = f"{_named(item)}, counted in {item.get('uom')}, {item.get('status')}."
+        text = f"{title(item)}, counted in {item.get('uom')}, {item.get('status')}."
         is_sure = float(item.get("score") or 0) >= 95
         return text if is_sure else f"{text} Did you mean this one?"
-    listed = "\n".join(f"{at}. {_named(item)}" for at, item in enumerate(matches, start=1))
+    listed = "\n".join(f"{at}. {title(item)}" for at, item in enumerate(matches, start=1))
     return f"Several items fit; which one do you mean?\n{listed}"
-
-
-def _named(item: Json) -> str:
-    return f"{item.get('sku')} ({item.get('name')})"
 
 
 def stock(call: Call) -> str:
@@ -32,7 +28,7 @@ def stock(call: Call) -> str:
         if data.get(name):
             parts.append(f"{number(data[name])} {word}")
     parts.append(f"{number(data.get('available'))} available")
-    sentences = [f"{data.get('sku')}{place}: {', '.join(parts)}."]
+    sentences = [f"{title(data)}{place}: {', '.join(parts)}."]
     position = number(data.get("inventory_position"))
     sentences.append(f"On order {number(data.get('on_order'))}, inventory position {position}.")
     sentences += _receipts(data)
@@ -71,7 +67,7 @@ def forecast(call: Call) -> str:
     total = units(_whole(data.get("cumulative_mean")), uom)
     low, high = number(data.get("cumulative_low"), 0), number(data.get("cumulative_high"), 0)
     sentences = [
-        f"{data.get('sku')}, {number(data.get('horizon_days'))} days from {day(data.get('start'))} "
+        f"{title(data)}, {number(data.get('horizon_days'))} days from {day(data.get('start'))} "
         f"to {day(data.get('end'))}: about {total}, {number(data.get('daily_mean'))} a day "
         f"({percent(data.get('level'))} range {low} to {high})."
     ]
@@ -108,7 +104,7 @@ def reorder_point(call: Call) -> str:
     lead = data.get("lead_time") or {}
     point = units(_whole(data.get("reorder_point")), data.get("uom"))
     sentences = [
-        f"{data.get('sku')}: reorder point {point} "
+        f"{title(data)}: reorder point {point} "
         f"at {percent(data.get('service_level'), 2)} {measure} service.",
         f"Safety stock {number(data.get('safety_stock'), 0)}, order up to "
         f"{number(data.get('order_up_to'), 0)}.",

@@ -21,7 +21,8 @@ def _kpi(row: Json) -> str:
     if row.get("target") is not None:
         verdict = {True: ", met", False: ", missed"}.get(row.get("holds"), "")  # type: ignore[arg-type]
         text += f" (target {_value(row['target'], row.get('unit'))}{verdict})"
-    if row.get("numerator") is not None and row.get("denominator") is not None:
+    is_share = row.get("unit") in ("%", "rate")
+    if is_share and row.get("numerator") is not None and row.get("denominator") is not None:
         text += f": {number(row['numerator'])} of {number(row['denominator'])}"
     return f"{text}."
 

@@ -4,9 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.offline.history import Call, Json, rows
-from agent.offline.phrasing.figures import day, joined, money, number, percent, price, signed, units
+from agent.offline.phrasing.figures import (
+    day,
+    joined,
+    money,
+    number,
+    percent,
+    price,
+    signed,
+    title,
+    units,
+)
 
 MOST_LISTED = 10
+_NONE = {
+    "late_po": "No late orders.",
+    "unconfirmed_po": "No unconfirmed orders.",
+    "excess": "No excess stock.",
+}
 _TYPES = {
     "below_rop": "below the reorder point",
     "projected_stockout": "about to run out",
@@ -27,7 +42,9 @@ def recommendations(call: Call) -> str:
     count = call.data.get("total_lines") or len(lines)
     if len(lines) == 1:
         return _line(lines[0])
-    listed = "\n".join(f"{at}. {_line(line)}" for at, line in enumerate(lines[:MOST_LISTED], 1))
+    listed = "\n".join(
+        f"{at}. {_short_line(line)}" for at, line in enumerate(lines[:MOST_LISTED], 1)
+    )
     shown = f", the first {MOST_LISTED} here" if len(lines) > MOST_LISTED else ""
     head = f"{number(count)} items need action, {total} in all, by value at risk{shown}:"
     return f'{head}\n{listed}\nSay for example "draft the first one".'
@@ -37,16 +54,32 @@ def _line(line: Json) -> str:
     if not line.get("quantity"):
         position = number(line.get("inventory_position"))
         point = number(line.get("reorder_point"), 0)
-        return f"{line.get('sku')}: no order needed, position {position} against {point}."
+        return f"{title(line)}: no order needed, position {position} against {point}."
     unit_price = price(line.get("unit_price"))
     parts = [
-        f"{line.get('sku')}: position {number(line.get('inventory_position'))} against reorder "
+        f"{title(line)}: position {number(line.get('inventory_position'))} against reorder "
         f"point {number(line.get('reorder_point'), 0)}{_timing(line)}.",
         f"Suggest {units(line.get('quantity'), line.get('uom'))} from {line.get('supplier')} at "
         f"{unit_price}, {money(line.get('amount'), line.get('currency'))}"
         f"{_rec_id(line)}{_deadline(line)}.",
     ]
     return " ".join(parts)
+
+
+def _short_line(line: Json) -> str:
+    """One item of a list: what to order first, then why."""
+    if not line.get("quantity"):
+        return _line(line)
+    amount = money(line.get("amount"), line.get("currency"))
+    quantity = units(line.get("quantity"), line.get("uom"))
+    position = number(line.get("inventory_position"))
+    point = number(line.get("reorder_point"), 0)
+    runs_out = line.get("stockout_in_days")
+    when = f", runs out in {number(runs_out)} days" if runs_out is not None else ""
+    return (
+        f"{title(line)}: {quantity} from {line.get('supplier')}, {amount}{_rec_id(line)}. Position "
+        f"{position} against {point}{when}{_deadline(line)}."
+    )
 
 
 def _rec_id(line: Json) -> str:
@@ -72,8 +105,7 @@ def exceptions(call: Call) -> str:
     found = rows(call.data, "exceptions")
     if not found:
         types = call.arguments.get("types") or []
-        what = joined([_TYPES.get(str(name), str(name)) for name in types], "or")
-        return f"Nothing {what}." if what and len(types) == 1 else "No exceptions."
+        return _NONE.get(str(types[0]), "No exceptions.") if len(types) == 1 else "No exceptions."
     listed = "\n".join(f"{at}. {_exception(row)}" for at, row in enumerate(found[:MOST_LISTED], 1))
     total = number(call.data.get("total") or len(found))
     return f"{total} to look at, by value at risk:\n{listed}"
@@ -87,7 +119,7 @@ def counts(call: Call) -> str:
 
 
 def _exception(row: Json) -> str:
-    about = " ".join(str(row[name]) for name in ("po", "sku") if row.get(name))
+    about = " ".join(part for part in (str(row.get("po") or ""), title(row)) if part)
     risk = money(row.get("value_at_risk"), row.get("currency"))
     tail = f", {risk} at risk" if risk else ""
     due = f", due {day(row['due'])}" if row.get("due") else ""
@@ -100,8 +132,10 @@ def explanation(call: Call) -> str:
     data, inputs = call.data, call.data.get("inputs") or {}
     supplier = f" from {data['supplier']}" if data.get("supplier") else ""
     total = units(data.get("quantity"), data.get("uom"))
-    lines = [f"{data.get('sku')}: {total}{supplier}{_amount(inputs)}."]
-    lines += _derivation(inputs) or [f"- {_term(term)}" for term in rows(data, "waterfall")]
+    lines = [f"{title(data)}: {total}{supplier}{_amount(inputs)}."]
+    lines += _derivation(inputs, data.get("quantity")) or [
+        f"- {_term(term)}" for term in rows(data, "waterfall")
+    ]
     lines += [_alternative(row, inputs) for row in rows(data, "alternatives")]
     return "\n".join(lines)
 
@@ -118,7 +152,7 @@ def _amount(inputs: Json) -> str:
     return f" at {price(inputs.get('unit_price'))} each, {amount}"
 
 
-def _derivation(inputs: Json) -> list[str]:
+def _derivation(inputs: Json, quantity: Any) -> list[str]:
     """The way to the need in one sentence, if the inputs give all of it."""
     names = ("lead_time_days", "lead_time_demand", "safety_stock", "reorder_point", "order_up_to",
              "inventory_position", "need")  # fmt: skip
@@ -131,16 +165,16 @@ def _derivation(inputs: Json) -> list[str]:
         f"reorder point {n['reorder_point']}; with {n.get('cover_days', 'the')} days of cover the "
         f"order-up-to level is {n['order_up_to']}; minus position {n['inventory_position']} "
         f"({n.get('on_hand', '?')} on hand - {n.get('allocated', '0')} allocated + "
-        f"{n.get('on_order', '0')} on order) leaves {n['need']}{_packing(inputs)}."
+        f"{n.get('on_order', '0')} on order) leaves {n['need']}{_packing(inputs, quantity)}."
     ]
 
 
-def _packing(inputs: Json) -> str:
+def _packing(inputs: Json, quantity: Any) -> str:
     multiple = inputs.get("pack_units") or inputs.get("order_multiple")
-    if not multiple or multiple == 1:
+    if not multiple or multiple == 1 or inputs["need"] == quantity:
         return ""
     pack = inputs.get("pack_uom") or "multiple"
-    return f", which whole {pack}s of {number(multiple)} round up"
+    return f", which whole {pack}s of {number(multiple)} round up to {number(quantity)}"
 
 
 def _is_number(value: Any) -> bool:
@@ -164,7 +198,7 @@ def _alternative(row: Json, inputs: Json) -> str:
 def simulations(calls: Sequence[Call]) -> str:
     """What-ifs on one item against the same baseline."""
     base = calls[0].data.get("baseline") or {}
-    lines = [f"{calls[0].data.get('sku')} today: {_plan(base)}."]
+    lines = [f"{title(calls[0].data)} today: {_plan(base)}."]
     for call in calls:
         data = call.data
         line = f"- {_changes(data.get('changes') or {})}: {_plan(data.get('scenario') or {})}"

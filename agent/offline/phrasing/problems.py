@@ -1,7 +1,11 @@
 """Tell why a tool did not do something, and ask for what would help."""
 
+import re
+
 from agent.offline.history import Call, Json, rows
 from agent.offline.phrasing.figures import joined, moment, number, units
+
+_FOR_MODELS = re.compile(r"\b(?:ask|the user|the planner|call|tell)\b", re.IGNORECASE)
 
 
 def problem(call: Call) -> str:
@@ -19,6 +23,7 @@ def problem(call: Call) -> str:
 
 
 def _sentence(call: Call, more: str = "") -> str:
+    more = "" if _FOR_MODELS.search(more) else more
     message = str(call.envelope.get("message") or "The tool could not do that").strip()
     text = message[:1].upper() + message[1:]
     return " ".join(part.rstrip(".") + "." for part in (text, more) if part)
@@ -38,7 +43,7 @@ def _match(row: Json) -> str:
 def _near(call: Call) -> str:
     matches = rows(call.details, "matches")
     if not matches:
-        return _sentence(call, str(call.envelope.get("next") or ""))
+        return _sentence(call, "Check the spelling.")
     if len(matches) == 1:
         return _sentence(call)
     return f"{_sentence(call)} Near it: {joined([_match(row) for row in matches[:5]], 'or')}."
