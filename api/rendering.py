@@ -27,7 +27,7 @@ def spark(values: Sequence[float]) -> str:
 
     Example:
         >>> spark([0, 1, 2, 4, 8])
-        '▁▂▃▅█'
+        '▁▁▂▄█'
     """
     top = max(values, default=0.0)
     if top <= 0:

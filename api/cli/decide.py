@@ -68,11 +68,13 @@ def show_approvals(shell: Terminal, *, state: str) -> None:
     with shell.system.database.read() as session:
         found = approving.list_approvals(session, state=wanted)
     if shell.is_json:
-        shell.emit({"ok": True, "data": {"approvals": [as_data(view) for view in found]}})
+        from api.routes.approvals import approval_json
+
+        shell.emit({"ok": True, "data": {"approvals": [approval_json(view) for view in found]}})
         return
     from api.cli import screens
 
-    shell.show(screens.approvals([as_data(view) for view in found], state=state))
+    shell.show(screens.approvals([_shown(view) for view in found], state=state))
     if found and state == "pending":
         shell.note(f"Next: quartermaster approve {found[0].number}", "dim")
 
@@ -164,8 +166,8 @@ def _narrate(system: "System", number: str) -> str:
     return said[-1] if said else ""
 
 
-def as_data(view: "ApprovalView") -> dict[str, Any]:
-    """The request as JSON values: what machines get and what the screens show."""
+def _shown(view: "ApprovalView") -> dict[str, Any]:
+    """The request as the screens take it; machines get the shape of the REST door."""
     order = view.order
     return {
         "approval_id": view.number,
@@ -240,11 +242,11 @@ def _ask(shell: Terminal, actor: "Actor", view: "ApprovalView", reason: str) -> 
     from api.cli import screens
 
     while True:
-        answer = _answer(shell, f"{screens.question(as_data(view))} [y/N/e]dit/[w]hy ")
+        answer = _answer(shell, f"{screens.question(_shown(view))} [y/N/e]dit/[w]hy ")
         if answer == "y":
             return view
         if answer == "w":
-            shell.show(screens.reasons(as_data(view)))
+            shell.show(screens.reasons(_shown(view)))
         elif answer == "e":
             view = _edit(shell, actor, view, reason)
         else:
@@ -286,18 +288,20 @@ def show_facts(shell: Terminal, view: "ApprovalView") -> None:
     """Print everything that a person must see before deciding."""
     from api.cli import screens
 
-    shell.show(screens.approval_facts(as_data(view)), "")
+    shell.show(screens.approval_facts(_shown(view)), "")
 
 
 def tell(shell: Terminal, settled: Settled) -> None:
     """Print what was decided and where the order went."""
     if shell.is_json:
+        from api.routes.approvals import approval_json
+
         outcome = settled.outcome
         shell.emit(
             {
                 "ok": True,
                 "data": {
-                    "approval": as_data(outcome.approval),
+                    "approval": approval_json(outcome.approval),
                     "po_id": outcome.order_number,
                     "state": settled.order_state,
                     "message": outcome.message,

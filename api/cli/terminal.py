@@ -266,8 +266,10 @@ def _override(settings: "Settings", values: Mapping[str, Any]) -> "Settings":
     try:
         return type(settings)(**values)
     except ValidationError as error:
-        problem = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
-        raise InvalidInput(problem) from None
+        problem = error.errors(include_url=False, include_input=False)[0]
+        text = str(problem["msg"]).removeprefix("Value error, ")
+        where = "".join(f"--{name}: " for name in problem["loc"][:1])
+        raise InvalidInput(where + text) from None
 
 
 def has_database(settings: "Settings") -> bool:

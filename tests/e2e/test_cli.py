@@ -190,7 +190,7 @@ class TestDeciding:
         assert result.exit_code == 0, result.output
         assert not (shop / "outgoing" / f"{pending['po_id']}-r1.json").exists()
         listed = parsed(run("approvals", "--json", "--state", "rejected"))["data"]["approvals"]
-        assert [row["approval_id"] for row in listed] == [pending["approval_id"]]
+        assert [row["id"] for row in listed] == [pending["approval_id"]]
 
     def test_the_waiting_request_is_listed(self, run: Run, pending: dict[str, Any]) -> None:
         result = run("approvals")
