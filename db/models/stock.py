@@ -56,13 +56,13 @@ class Demand(SQLModel, table=True):
     """Units asked for on a day. A missing day between first sale and today is zero demand.
 
     Rows are versioned by import: a row counts when its load is published, and of several loads
-    that cover the same day the newest counts (read through ``tools.demand.service`` only).
+    that cover the same day the newest counts (read through ``tools.demand.service`` only). No index
+    on the load: a second order of the rows doubles what a big import writes, and nobody asks by it.
     """
 
     __tablename__ = "demand"
     __table_args__ = (
         at_least("returned_units"),
-        Index("ix_demand_load_id", "load_id"),
         {"sqlite_with_rowid": False},
     )
     item_id: int = Field(sa_column=Column(BigKey, ForeignKey("item.id"), primary_key=True))

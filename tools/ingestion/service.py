@@ -26,7 +26,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from db.bulk import bulk_insert, widen_cache
+from db.bulk import bulk_insert, tune_for_bulk
 from db.models.catalog import Location
 from db.models.ingestion import Load, QuarantinedRow, StagedRow
 from db.models.stock import Demand
@@ -187,7 +187,7 @@ def _stage(
             continue
         ready = prepare(desk.kind, checked.good)  # nobody has to wait for what is done before
         with database.write() as session:
-            widen_cache(session)
+            tune_for_bulk(session)
             _store(session, desk, ready, checked.bad, len(batch))
         if progress is not None:
             progress(seen, max(expected, seen) if expected else 0)
@@ -274,9 +274,10 @@ def _discard(database: Database, load: Load) -> None:
         session.execute(update(Load).where(col(Load.id) == load.id).values(state=LoadState.FAILED))
         session.execute(delete(StagedRow).where(col(StagedRow.load_id) == load.id))
     while True:
-        with database.write() as session:
+        with database.read() as session:
             of_load = select(Demand.item_id).where(Demand.load_id == load.id)
             items = session.exec(of_load.distinct().limit(100)).all()
+        with database.write() as session:
             session.execute(
                 delete(Demand).where(col(Demand.load_id) == load.id, col(Demand.item_id).in_(items))
             )

@@ -284,8 +284,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("item_id", "location_id", "on", "load_id", name=op.f("pk_demand")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_demand_load_id", "demand", ["load_id"], unique=False)
-
     op.create_table(
         "forecast",
         sa.Column(
