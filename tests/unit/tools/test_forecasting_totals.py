@@ -82,9 +82,7 @@ class TestCalibration:
         # 60 series of independent normal days 100 +- 20: the sd of a 9-day total is 60, to which
         # the uncertain level adds a little (28-day mean: 20 * 9 / sqrt(28) = 34; both: 69)
         units = np.random.default_rng(1).normal(100, 20, (60, 365))
-        past = replay.replay(
-            units, horizon=28, origins=replay.origins_of(365, season=DAILY), season=DAILY
-        )
+        past = replay.replay(units, origins=replay.origins_of(365, season=DAILY), season=DAILY)
         pool = totals.buckets(units)
 
         found = totals.calibrate(units, past, pool=pool, horizons=[1, 9, 28])
@@ -111,20 +109,28 @@ class TestCalibration:
         changed[:, 150:] += 1000
 
         before, after = (
-            replay.replay(u, horizon=7, origins=[100, 150], season=DAILY) for u in (units, changed)
+            replay.replay(u, origins=[100, 150], season=DAILY) for u in (units, changed)
         )
 
-        assert (before.forecast == after.forecast).all()
+        assert (before.cycle == after.cycle).all()
         assert (before.scale == after.scale).all()
+
+    def test_a_cycle_adds_up_to_the_totals_of_its_periods(self) -> None:
+        cycle = np.array([[[1.0, 2, 3, 4, 5, 6, 7]]])
+        past = replay.Replay((50,), cycle, np.ones((1, 1)))
+
+        # ten periods: a whole week of 28, then 1 + 2 + 3
+        assert past.total(10, slice(None)).tolist() == [[34.0]]
+        assert past.per_period(10, slice(None)).sum() == 34.0
 
     def test_a_shorter_history_was_not_forecast_then(self) -> None:
         units = np.full((1, 200), np.nan)
         units[0, 120:] = 3.0
 
-        past = replay.replay(units, horizon=7, origins=[150, 199], season=DAILY)
+        past = replay.replay(units, origins=[150, 199], season=DAILY)
 
-        assert np.isnan(past.forecast[0, 0]).all()
-        assert past.forecast[0, 1].tolist() == [3.0] * 7
+        assert np.isnan(past.cycle[0, 0]).all()
+        assert past.cycle[0, 1].tolist() == [3.0] * 7
 
 
 @pytest.fixture(scope="module")

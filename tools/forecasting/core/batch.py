@@ -127,7 +127,6 @@ def _tested(
     horizons = [h for h in horizons if h <= mean.shape[1]] or [mean.shape[1]]
     past = replay.replay(
         units,
-        horizon=max(*horizons, ACCURACY_DAYS // step),
         origins=replay.origins_of(units.shape[1], season=season),
         season=season,
     )

@@ -26,17 +26,30 @@ _LEVEL_SHARE = 0.05  # least scale, as a share of the mean
 
 @dataclass(frozen=True)
 class Replay:
-    """Errors of past forecasts.
+    """What would have been forecast at past moments.
 
     Attributes:
         origins: Shape (o,): periods known at each moment.
-        forecast: Shape (n, o, horizon) per period; NaN where the history was too short.
+        cycle: Shape (n, o, length): forecast per period, which repeats after its last entry; NaN
+            where the history was too short. Storing one season instead of a horizon keeps a
+            catalogue of a hundred thousand series in memory.
         scale: Shape (n, o): the scale of each series as it was known then.
     """
 
     origins: tuple[int, ...]
-    forecast: FloatArray
+    cycle: FloatArray
     scale: FloatArray
+
+    def per_period(self, horizon: int, moments: slice) -> FloatArray:
+        """Forecasts of the next periods, shape (n, moments, horizon)."""
+        phase = np.arange(horizon) % self.cycle.shape[2]
+        return np.asarray(self.cycle[:, moments][:, :, phase])
+
+    def total(self, horizon: int, moments: slice) -> FloatArray:
+        """Forecasts of the total of the next periods, shape (n, moments)."""
+        seasons, rest = divmod(horizon, self.cycle.shape[2])
+        part = self.cycle[:, moments]
+        return np.asarray(seasons * part.sum(axis=2) + part[:, :, :rest].sum(axis=2))
 
 
 def origins_of(periods: int, *, season: Season) -> tuple[int, ...]:
@@ -46,33 +59,28 @@ def origins_of(periods: int, *, season: Season) -> tuple[int, ...]:
     return tuple(range(periods - 1, first - 1, -step)[:MOST_ORIGINS][::-1])
 
 
-def replay(units: FloatArray, *, horizon: int, origins: Sequence[int], season: Season) -> Replay:
+def replay(units: FloatArray, *, origins: Sequence[int], season: Season) -> Replay:
     """Forecast a panel at past moments by the median of three simple methods.
 
     Args:
         units: Shape (n, periods), NaN before the first sale.
-        horizon: Periods to forecast at each origin.
         origins: Numbers of known periods, increasing.
         season: Lengths in periods.
     """
     level = _smoothed_levels(units, origins)
-    forecast = np.empty((len(units), len(origins), horizon))
+    cycle = np.empty((len(units), len(origins), season.length))
     scale = np.empty((len(units), len(origins)))
     for k, origin in enumerate(origins):
         past = units[:, :origin]
         known = np.isfinite(past).sum(axis=1)
-        members = np.stack(
-            [
-                np.repeat(level[:, k, None], horizon, axis=1),
-                np.repeat(_window_mean(past, season.window)[:, None], horizon, axis=1),
-                _seasonal_mean(past, season, horizon),
-            ]
-        )
-        members = np.where(np.isfinite(members), members, members[:1])
-        forecast[:, k] = np.median(members, axis=0)
-        forecast[known < 2 * season.least, k] = np.nan
+        window = _window_mean(past, season.window)[:, None]
+        phases = _seasonal_mean(past, season)
+        smoothed = level[:, k, None]
+        phases = np.where(np.isfinite(phases), phases, smoothed)
+        cycle[:, k] = _median_of_three(smoothed, window, phases)
+        cycle[known < 2 * season.least, k] = np.nan
         scale[:, k] = series_scale(past)
-    return Replay(tuple(origins), forecast, scale)
+    return Replay(tuple(origins), cycle, scale)
 
 
 def series_scale(units: FloatArray) -> FloatArray:
@@ -112,7 +120,7 @@ def replayed_accuracy(
 
     Args:
         units: Shape (n, periods).
-        past: Replayed forecasts of at least ``horizon`` periods.
+        past: Replayed forecasts.
         horizon: Periods of a total.
         season: Its length is the lag of the naive method in MASE.
     """
@@ -120,7 +128,7 @@ def replayed_accuracy(
     undefined = np.full(len(units), np.nan)
     if not origins or units.shape[1] <= season.length:
         return SeriesAccuracy(undefined, undefined, undefined)
-    said = past.forecast[:, : len(origins), :horizon]
+    said = past.per_period(horizon, slice(len(origins)))
     sold = np.stack([units[:, o : o + horizon] for o in origins], axis=1)
     known = np.isfinite(said) & np.isfinite(sold)
     difference = np.where(known, said - sold, 0.0)
@@ -168,10 +176,15 @@ def _window_mean(past: FloatArray, window: int) -> FloatArray:
     return np.asarray(mean)
 
 
-def _seasonal_mean(past: FloatArray, season: Season, horizon: int) -> FloatArray:
-    """Mean of the same phase of the last seasons; NaN where they are not all known."""
+def _seasonal_mean(past: FloatArray, season: Season) -> FloatArray:
+    """Mean of each phase over the last seasons, (n, length); NaN where they are not all known."""
     span = season.length * season.seasons
     if past.shape[1] < span:
-        return np.full((len(past), horizon), np.nan)
-    phases = past[:, -span:].reshape(len(past), season.seasons, season.length).mean(axis=1)
-    return np.asarray(phases[:, np.arange(horizon) % season.length])
+        return np.full((len(past), season.length), np.nan)
+    shape = (len(past), season.seasons, season.length)
+    return np.asarray(past[:, -span:].reshape(shape).mean(axis=1))
+
+
+def _median_of_three(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
+    """Middle value, by comparisons: sorting would take most of the time of the replay."""
+    return np.asarray(np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)))

@@ -71,9 +71,10 @@ def calibrate(
         Figures for the horizons with at least 60 errors in every pool; possibly none.
     """
     pools = int(pool.max(initial=0)) + 1
+    running = _running(units)
     sd, quantiles, counts, tested = [], [], [], []
     for horizon in horizons:
-        groups = _errors(units, past, pool, pools, horizon)
+        groups = _errors(running, past, pool, pools, horizon)
         if min(len(group) for group in groups) < LEAST_ERRORS:
             break
         tested.append(horizon)
@@ -91,27 +92,31 @@ def calibrate(
 
 
 def _errors(
-    units: FloatArray, past: Replay, pool: IntArray, pools: int, horizon: int
+    running: FloatArray, past: Replay, pool: IntArray, pools: int, horizon: int
 ) -> list[FloatArray]:
     """Scaled and widened errors of the totals of one horizon, by pool.
 
     Of the moments whose totals are known the last quarter's count: recent errors resemble the
     coming ones more. Small catalogues look further back until a pool is big enough.
     """
-    wanted = max(_MOMENTS, -(-LEAST_ERRORS * pools // max(len(units), 1)))
-    over = sum(origin + horizon <= units.shape[1] for origin in past.origins)
+    wanted = max(_MOMENTS, -(-LEAST_ERRORS * pools // max(len(running), 1)))
+    over = sum(origin + horizon < running.shape[1] for origin in past.origins)
     recent = slice(max(0, over - wanted), over)
     origins = np.array(past.origins[recent], dtype=int)
-    said = past.forecast[:, recent, :horizon]
-    if not len(origins) or said.shape[2] < horizon:
+    if not len(origins):
         return [np.empty(0)] * pools
-    running = np.cumsum(np.nan_to_num(units), axis=1)
-    running = np.concatenate([np.zeros((len(units), 1)), running], axis=1)
     sold = running[:, origins + horizon] - running[:, origins]
     with np.errstate(divide="ignore", invalid="ignore"):
-        errors = (sold - said.sum(axis=2)) / past.scale[:, recent] * _widening(origins, horizon)
+        errors = (sold - past.total(horizon, recent)) / past.scale[:, recent]
+    errors *= _widening(origins, horizon)
     known = np.isfinite(errors)
     return [errors[pool == bucket][known[pool == bucket]] for bucket in range(pools)]
+
+
+def _running(units: FloatArray) -> FloatArray:
+    """Sums of the first 0, 1, 2, ... periods, shape (n, periods + 1)."""
+    start = np.zeros((len(units), 1))
+    return np.concatenate([start, np.cumsum(np.nan_to_num(units), axis=1)], axis=1)
 
 
 def _widening(origins: IntArray, horizon: int) -> float:
@@ -184,8 +189,7 @@ def spread(
 
 def _highest_totals(units: FloatArray, horizons: IntArray) -> FloatArray:
     """Highest total of any stretch of the history, for each horizon."""
-    running = np.cumsum(np.nan_to_num(units), axis=1)
-    running = np.concatenate([np.zeros((len(units), 1)), running], axis=1)
+    running = _running(units)
     periods = units.shape[1]
     answer = np.empty((len(units), len(horizons)))
     for k, horizon in enumerate(horizons):
