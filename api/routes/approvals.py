@@ -10,12 +10,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
+from api.bootstrap import System
 from api.dependencies import ActorDep, BackgroundDep, SystemDep
 from api.idempotency import Answer, KeyedRequest, answer_once, parse_key
 from api.problems import ProblemResponse, problem_of
 from api.routes.examples import answers
 from api.routes.orders import ORDER_EXAMPLE, OrderCheck, OrderShown, order_json
-from db.types import ApprovalState, Decision, OrderState
+from db.types import Actor, ApprovalState, Decision, OrderState
 from tools.approvals import service as approving
 from tools.approvals.core import ApprovalView
 from tools.errors import InvalidInput
@@ -186,21 +187,7 @@ def decide(
     )
 
     def effect(session: Session) -> dict[str, Any]:
-        outcome = approving.decide(
-            session, number=number, version=version, decision=body.decision, actor=actor,
-            clock=system.clock, company=system.company, channel=CHANNEL, reason=body.reason,
-            edits=None if body.edits is None else [edit.model_dump() for edit in body.edits],
-            fingerprint=body.fingerprint,
-        )  # fmt: skip
-        told: dict[str, Any] = jsonable_encoder(
-            {
-                "approval": approval_json(outcome.approval),
-                "order": outcome.order_number,
-                "order_state": outcome.order_state,
-                "message": outcome.message,
-            }
-        )
-        return told
+        return _decide(session, system, actor, number, version, body)
 
     with system.database.write() as session:
         answer = answer_once(
@@ -210,6 +197,34 @@ def decide(
     if answer.status_code == 200 and not answer.is_repeat:
         background.tell_decision(number.strip().lower())
     return _response(answer)
+
+
+def _decide(
+    session: Session, system: System, actor: Actor, number: str, version: int, body: DecisionMade
+) -> dict[str, Any]:
+    """Decide, and return the outcome as plain JSON values."""
+    outcome = approving.decide(
+        session,
+        number=number,
+        version=version,
+        decision=body.decision,
+        actor=actor,
+        clock=system.clock,
+        company=system.company,
+        channel=CHANNEL,
+        reason=body.reason,
+        edits=None if body.edits is None else [edit.model_dump() for edit in body.edits],
+        fingerprint=body.fingerprint,
+    )
+    told: dict[str, Any] = jsonable_encoder(
+        {
+            "approval": approval_json(outcome.approval),
+            "order": outcome.order_number,
+            "order_state": outcome.order_state,
+            "message": outcome.message,
+        }
+    )
+    return told
 
 
 def agreed_version(in_body: int | None, if_match: str | None) -> int:
