@@ -20,7 +20,7 @@ from agent.graph import RECURSION_LIMIT, build_graph
 from agent.heartbeat import Heartbeat
 from agent.journal import Listener, RunJournal
 from agent.memory import open_memory
-from agent.state import State, TurnContext
+from agent.state import State, Turn, TurnContext
 from agent.toolbox import all_tools, tools_for
 from db.models.conversation import Message, Run, RunEvent, Thread
 from db.models.identity import User
@@ -286,14 +286,17 @@ class Conversations:
             prompt_budget=self._prompt_budget,
         )
         said = [] if claimed.decision else [HumanMessage(claimed.text, id=claimed.turn)]
-        start = State(
-            messages=list(said), turn=claimed.turn, decision=claimed.decision, steps=0, broken=0
-        )
+        turn = Turn(id=claimed.turn, decision=claimed.decision)
+        state = State(messages=list(said), turn=turn)
         config = RunnableConfig(
             configurable={"thread_id": claimed.thread_id}, recursion_limit=RECURSION_LIMIT
         )
+        end: dict[str, Any] = {}
         with tracing_context(enabled=False):
-            end = self._graph.invoke(start, config, context=context, durability="exit")
+            for end in self._graph.stream(  # noqa: B007 (the last one is what counts)
+                state, config, context=context, stream_mode="values", durability="exit"
+            ):
+                pass
         return str(end["messages"][-1].text)
 
     def _finish(

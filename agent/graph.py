@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 MAX_STEPS = 12  # model calls of one turn
 MAX_CALLS = 8  # tool calls of one model reply
-MAX_BROKEN = 2  # unreadable replies in a row
 MAX_STORED = 40  # messages
 RECURSION_LIMIT = 4 * MAX_STEPS
 STEP_LIMIT = (
@@ -72,7 +71,7 @@ def intake(state: State, runtime: Runtime[TurnContext]) -> State:
     if runtime.context is None:
         raise NotAuthenticated("a turn needs the person who asks")
     messages = state["messages"]
-    kept = capped(repaired(_until(messages, state["turn"])))
+    kept = capped(repaired(_until(messages, state["turn"]["id"])))
     if kept == messages:
         return {}
     return {"messages": [RemoveMessage(REMOVE_ALL_MESSAGES), *kept]}
@@ -80,24 +79,21 @@ def intake(state: State, runtime: Runtime[TurnContext]) -> State:
 
 def think(state: State, runtime: Runtime[TurnContext]) -> State:
     """Ask the model for tool calls or a reply; a reply must be grounded."""
-    turn = runtime.context
-    steps = state["steps"] + 1
-    if steps > MAX_STEPS:
+    turn, messages = runtime.context, state["messages"]
+    steps = _steps(messages)
+    if len(steps) >= MAX_STEPS:
         return {"messages": [AIMessage(STEP_LIMIT)]}
     try:
-        reply = _ask(turn, state["messages"])
-        if not _has_calls(reply):
-            reply = _grounded(turn, state["messages"], reply)
+        reply = _grounded(turn, messages, _ask(turn, messages))
     except ExternalError as error:
         logger.warning("model server failed", extra=dict(error.details), exc_info=error.__cause__)
-        return {"messages": [AIMessage(error.message)], "steps": steps}
+        reply = AIMessage(error.message)
     if not _has_calls(reply):
-        return {"messages": [reply], "steps": steps}
+        return {"messages": [reply]}
     accepted = accept(reply)
-    broken = 0 if unanswered(accepted) else state["broken"] + 1
-    if broken >= MAX_BROKEN:
+    if not unanswered(accepted) and steps and not any(steps[-1]):
         accepted.append(AIMessage(BROKEN_CALLS.format(how=_how(reply))))
-    return {"messages": accepted, "steps": steps, "broken": broken}
+    return {"messages": accepted}
 
 
 def act(state: CallTask, runtime: Runtime[TurnContext]) -> State:
@@ -124,13 +120,15 @@ def narrate(state: State, runtime: Runtime[TurnContext]) -> State:
     """Tell the thread what a person decided, in words made from the rows."""
     asking = runtime.context.asking
     with asking.read() as session:
-        text = narration(session, state["decision"], company=asking.company, clock=asking.clock)
-    said = AIMessage(text, name=grounding.NOTICE, id=f"{state['turn']}-notice")
+        text = narration(
+            session, state["turn"]["decision"], company=asking.company, clock=asking.clock
+        )
+    said = AIMessage(text, name=grounding.NOTICE, id=f"{state['turn']['id']}-notice")
     return {"messages": [said]}
 
 
 def _after_intake(state: State) -> str:
-    return "narrate" if state["decision"] else "think"
+    return "narrate" if state["turn"]["decision"] else "think"
 
 
 def _after_think(state: State) -> str | list[Send]:
@@ -139,6 +137,19 @@ def _after_think(state: State) -> str | list[Send]:
         return END
     calls = unanswered(state["messages"])
     return [Send("act", CallTask(call=call)) for call in calls] or "think"
+
+
+def _steps(messages: list[BaseMessage]) -> list[list[bool]]:
+    """For each reply of the model in this turn: which of its calls were run."""
+    steps: list[list[bool]] = []
+    for message in messages:
+        if isinstance(message, HumanMessage):
+            steps = []
+        elif isinstance(message, AIMessage):
+            steps.append([])
+        elif steps:
+            steps[-1].append(getattr(message, "artifact", None) is not None)
+    return steps
 
 
 def _ask(turn: TurnContext, messages: list[BaseMessage], *more: BaseMessage) -> AIMessage:
@@ -158,7 +169,7 @@ def _ask(turn: TurnContext, messages: list[BaseMessage], *more: BaseMessage) -> 
 
 def _grounded(turn: TurnContext, messages: list[BaseMessage], reply: AIMessage) -> AIMessage:
     """Let a reply through when its figures have a source; else ask once more, else list facts."""
-    stray = grounding.strays(reply.text, messages)
+    stray = [] if _has_calls(reply) else grounding.strays(reply.text, messages)
     if not stray:
         return reply
     logger.info("reply had figures without a source", extra={"figures": stray})

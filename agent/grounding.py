@@ -42,6 +42,7 @@ _MASKS = tuple(
 _CURRENCY = re.compile(r"\b(?:USD|EUR|GBP|CHF)(?=\d)")
 _DOCUMENT = re.compile(r"\b(?:PO|R|a)-\d+\b", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"\b(?=[\w/]*[A-Za-z])[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)+\b")
+_DIGIT = re.compile(r"\d")
 _DECIMAL = re.compile(r"-?\d+(?:\.\d+)?")
 _GLUED = re.compile(r"\b(?:[A-Za-z]+\d\w*|\d+[A-Za-z]+\d\w*)\b")
 _NUMBER = re.compile(
@@ -71,6 +72,8 @@ class Facts:
 
     def add_text(self, text: str) -> None:
         """Take the numbers and the names out of words."""
+        if not _DIGIT.search(text):
+            return
         self.names.update(found.casefold() for found in _IDENTIFIER.findall(text))
         for figure in figures(text):
             for reading in figure.readings:
@@ -108,8 +111,9 @@ class Facts:
 
 def figures(text: str) -> list[Figure]:
     """Return the figures of a text, without names, dates, times and list markers."""
-    masked = _masked(text)
-    return [_figure(found) for found in _NUMBER.finditer(masked)]
+    if not _DIGIT.search(text):
+        return []
+    return [_figure(found) for found in _NUMBER.finditer(_masked(text))]
 
 
 def facts_of(messages: Iterable[BaseMessage]) -> Facts:

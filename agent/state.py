@@ -11,22 +11,28 @@ from langgraph.graph.message import add_messages
 from tools.wrapping import Tool, ToolContext
 
 
+class Turn(TypedDict):
+    """The input of a turn.
+
+    Attributes:
+        id: Names the inbound message; a repeated turn has the same one.
+        decision: Number of the approval a person decided; empty when somebody said something.
+    """
+
+    id: str
+    decision: str
+
+
 class State(TypedDict, total=False):
     """Checkpointed state of a conversation: messages, JSON values and ids only.
 
     Attributes:
         messages: The stored part of the conversation, oldest first.
-        turn: Id of the input that this turn answers; a repeated turn has the same one.
-        decision: Number of the approval a person decided; empty in a chat turn.
-        steps: How often the model was asked in this turn.
-        broken: How many replies in a row held only tool calls that could not be read.
+        turn: What this turn is about.
     """
 
     messages: Annotated[list[BaseMessage], add_messages]
-    turn: str
-    decision: str
-    steps: int
-    broken: int
+    turn: Turn
 
 
 class CallTask(TypedDict):

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from agent.conversation import Conversations
 from agent.graph import MAX_STEPS, STEP_LIMIT, build_graph
 from agent.memory import open_memory
-from agent.state import State
+from agent.state import State, Turn
 from db.models.conversation import Message, Run, RunEvent, Thread, ToolResult
 from db.models.purchasing import PurchaseOrder
 from db.session import Database
@@ -453,7 +453,7 @@ def _kill(desk: Desk, run_id: int) -> None:
 
 def test_a_turn_without_a_context_is_refused() -> None:
     graph = build_graph(open_memory(None))
-    start = State(messages=[], turn="1", decision="", steps=0, broken=0)
+    start = State(messages=[], turn=Turn(id="1", decision=""))
 
     with pytest.raises(NotAuthenticated):
         graph.invoke(start, {"configurable": {"thread_id": "t"}})
