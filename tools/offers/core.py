@@ -254,7 +254,7 @@ def wilson_interval(successes: int, trials: int, *, z: float = 1.959964) -> tupl
     scale = 1 + z * z / trials
     middle = (share + z * z / (2 * trials)) / scale
     half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Fixture G: demand 100 +- 20 a day, lead time 9 +- 2 days, 95 % cycle service.
 
 import math
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,12 +41,17 @@ from tools.planning.core.service_levels import (
     z,
 )
 
-G = {"demand_mean": 100.0, "demand_sd": 20.0, "lead_time_mean": 9.0, "lead_time_sd": 2.0}
+G: dict[str, Any] = {
+    "demand_mean": 100.0,
+    "demand_sd": 20.0,
+    "lead_time_mean": 9.0,
+    "lead_time_sd": 2.0,
+}
 SIGMA_G = math.sqrt(9 * 20**2 + 100**2 * 2**2)  # 208.81
 BREAKS = [(0, 8.00), (1000, 7.80), (5000, 7.60)]
 
 
-def _one(value: float) -> np.ndarray:
+def _one(value: float) -> Any:
     return np.array([float(value)])
 
 
@@ -137,7 +143,7 @@ class TestReorderPoint:
         assert reorder_point(one_row(service_rate=0.95, demand_total=880.0, **G)) == 1224
 
     def test_without_demand_nothing_is_needed(self) -> None:
-        nothing = dict.fromkeys(G, 0.0)
+        nothing: dict[str, Any] = dict.fromkeys(G, 0.0)
 
         assert reorder_point(one_row(service_rate=0.95, **nothing)) == 0
 
@@ -193,7 +199,11 @@ class TestReorderPoint:
     def test_never_falls_when_the_service_level_rises(
         self, mean: float, ratio: float, low: float, more: float, adi: float
     ) -> None:
-        rest = {"demand_mean": mean, "demand_sd": math.sqrt(mean * ratio), "adi": adi}
+        rest: dict[str, Any] = {
+            "demand_mean": mean,
+            "demand_sd": math.sqrt(mean * ratio),
+            "adi": adi,
+        }
         rest |= {"lead_time_mean": 4.0, "lead_time_sd": 1.0}
 
         assert reorder_point(one_row(service_rate=low, **rest)) <= reorder_point(
@@ -327,7 +337,7 @@ class TestLots:
         terms = (50, 0.25, 36_500, [0, 1000, 5000], [8.00, 7.80, 7.60])
         q_all, _, cost_all = economic_order_quantity_with_all_units_discounts(*terms)
         q_inc, _, cost_inc = economic_order_quantity_with_incremental_discounts(*terms)
-        rest = {"annual_demand": 36_500, "order_cost": 50, "carrying_rate": 0.25}
+        rest: dict[str, Any] = {"annual_demand": 36_500, "order_cost": 50, "carrying_rate": 0.25}
 
         ours_all = all_units_lot(breaks=BREAKS, **rest)
         ours_inc = incremental_lot(breaks=BREAKS, **rest)
@@ -396,7 +406,7 @@ class TestOrderQuantity:
         assert order_quantity(1, moq=50, multiple=12, limit=55) == 0
 
     @pytest.mark.parametrize("terms", [{"moq": -1}, {"multiple": 0}, {"moq": 9, "limit": 5}])
-    def test_refuses_impossible_terms(self, terms: dict[str, int]) -> None:
+    def test_refuses_impossible_terms(self, terms: dict[str, Any]) -> None:
         with pytest.raises(InvalidInput, match="order terms"):
             order_quantity(10, **terms)
 
