@@ -55,10 +55,22 @@ class Chat:
         elif event.kind == "message.completed":
             self._shell.show(Padding(rendering.reply(str(content["text"])), (1, 2, 1, 2)))
             if self._card is not None:
-                self._shell.show(screens.approval_request(self._card), Text())
+                command = self._command(self._card)
+                self._shell.show(screens.approval_request(self._card, command), Text())
                 self._card = None
         elif event.kind == "approval.requested":
             self.approval = self._card = dict(content)
+
+    def _command(self, card: dict[str, Any]) -> str:
+        """How to decide; names somebody who may, where the operator may speak for others."""
+        from api.cli.identity import somebody
+
+        command = f"quartermaster approve {card['approval_id']}"
+        role = str(card["approver_role"])
+        if role == self._actor.role.value:
+            return command
+        login = somebody(self._shell.system, self._shell.settings, role)
+        return f"{command} --as {login}" if login else command
 
 
 def chat(

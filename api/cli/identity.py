@@ -55,6 +55,19 @@ def key_keeper(system: "System", settings: "Settings", as_login: str | None) -> 
     return actor
 
 
+def somebody(system: "System", settings: "Settings", role: str) -> str | None:
+    """Return the login of a person with this role; None where nobody may speak for another."""
+    from sqlmodel import col, select
+
+    from db.models.identity import User
+
+    if _api_key(settings) or not system.database.is_sqlite:
+        return None
+    people = select(User.login).where(User.role == Role(role), col(User.is_active).is_(True))
+    with system.database.read() as session:
+        return session.exec(people.order_by(col(User.id)).limit(1)).first()
+
+
 def _api_key(settings: "Settings") -> str:
     key = getattr(settings, "api_key", None)
     return key.get_secret_value() if key else ""

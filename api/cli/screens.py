@@ -202,9 +202,8 @@ def advice(envelope: Data) -> list[RenderableType]:
     return [head, waterfall(data)]
 
 
-def approval_request(content: Data) -> RenderableType:
+def approval_request(content: Data, command: str) -> RenderableType:
     """The card that appears in a chat when an order waits for a person."""
-    command = f"quartermaster approve {content['approval_id']}"
     lines = Group(
         headline(
             f"{content['po_id']} waits for a decision",

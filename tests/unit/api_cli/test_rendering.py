@@ -133,7 +133,7 @@ def test_the_card_of_a_request_says_how_to_decide() -> None:
         "currency": "USD", "approver_role": "manager", "expires_at": "2026-03-03T09:00:00+00:00",
     }  # fmt: skip
 
-    shown = "\n".join(lines(screens.approval_request(content)))
+    shown = "\n".join(lines(screens.approval_request(content, "quartermaster approve a-31")))
 
     assert "quartermaster approve a-31" in shown
     assert "14,976.00 USD" in shown
