@@ -107,8 +107,8 @@ def get_forecast(
     system: SystemDep,
     actor: ActorDep,
     sku: str,
-    horizon_days: Annotated[int | None, Query(ge=1, le=365)] = None,
-    level: Annotated[float | None, Query(gt=0, lt=1)] = None,
+    horizon_days: Annotated[int | None, Query(ge=1, le=91)] = None,
+    level: Annotated[float | None, Query(ge=0.5, le=0.95)] = None,
     location: Annotated[str | None, Query(max_length=32)] = None,
 ) -> Answer:
     """Forecast an item's demand, as the chat does."""

@@ -100,6 +100,13 @@ class TestOrders:
         assert [row["po_id"] for row in listed["data"]["orders"]] == ["PO-1042"]
         assert (order["total"], order["lines"][0]["open"]) == ("2400.00", 300)  # 300 x 8.00
 
+    @pytest.mark.parametrize(("status", "count"), [("confirmed", 1), ("draft", 0)])
+    def test_the_list_by_state(self, door: Door, status: str, count: int) -> None:
+        response = door.as_("vera").get("/v1/orders", params={"status": status})
+
+        assert response.status_code == 200, response.text
+        assert response.json()["data"]["total"] == count
+
     def test_an_unknown_order(self, door: Door) -> None:
         assert door.as_("vera").get("/v1/orders/PO-9").status_code == 404
 
