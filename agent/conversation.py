@@ -284,6 +284,7 @@ class Conversations:
             toolbox=tools_for(claimed.actor, self._core_only, tools=self._tools),
             journal=journal,
             prompt_budget=self._prompt_budget,
+            brief=self._core_only,
         )
         said = [] if claimed.decision else [HumanMessage(claimed.text, id=claimed.turn)]
         turn = Turn(id=claimed.turn, decision=claimed.decision)

@@ -154,9 +154,9 @@ def _steps(messages: list[BaseMessage]) -> list[list[bool]]:
 
 def _ask(turn: TurnContext, messages: list[BaseMessage], *more: BaseMessage) -> AIMessage:
     """Ask with as much history as fits; once more with half of it when it did not."""
-    model = turn.model.bind_tools(prompts.schemas_for_model(turn.toolbox))
+    model = turn.model.bind_tools(prompts.schemas_for_model(turn.toolbox, turn.brief))
     system = prompts.system_prompt(turn.asking.actor, turn.asking.clock)
-    reserved = prompts.schema_tokens(turn.toolbox)
+    reserved = prompts.schema_tokens(turn.toolbox, turn.brief)
     try:
         sent = prompts.prompt(system, messages, turn.prompt_budget, reserved=reserved)
         return guard.ask(model, [*sent, *more])

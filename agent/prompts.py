@@ -1,6 +1,7 @@
 """What the model reads: the system prompt, the tool schemas, and as much history as fits."""
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,10 @@ from tools.clock import Clock
 from tools.wrapping import Tool
 
 _OLD_RESULT = 600  # characters that are left of a tool result when room is short
+_REFINING = ("limit", "location", "note", "ship_to", "tracking", "window_days", "digest")
+_SENTENCE_END = re.compile(r"(?<=[.;])\s")
+_EXAMPLE = re.compile(r"[,;:]? ?e\.g\.")
+_KEPT = ("type", "description", "enum", "items", "anyOf", "properties", "required")
 _POLICY = Path(__file__).with_name("policy.md")
 
 
@@ -29,40 +34,63 @@ def system_prompt(actor: Actor, clock: Clock) -> str:
 
 
 @cache
-def schemas_for_model(tools: tuple[Tool, ...]) -> tuple[dict[str, Any], ...]:
-    """Return the tools' schemas without what a model does not need, to keep prompts short."""
-    return tuple(_schema(tool) for tool in tools)
+def schemas_for_model(tools: tuple[Tool, ...], brief: bool = False) -> tuple[dict[str, Any], ...]:
+    """Return the tools' schemas without what a model does not need, to keep prompts short.
+
+    Args:
+        tools: The tools on offer.
+        brief: For small models: one sentence a tool, notes without examples, and no arguments
+            that only refine an answer (the tools still accept them).
+    """
+    return tuple(_schema(tool, brief) for tool in tools)
 
 
 @cache
-def schema_tokens(tools: tuple[Tool, ...]) -> int:
+def schema_tokens(tools: tuple[Tool, ...], brief: bool = False) -> int:
     """Estimate the tokens that the tools' schemas take in every prompt."""
-    return len(json.dumps(schemas_for_model(tools), separators=(",", ":"))) // 4
+    return len(json.dumps(schemas_for_model(tools, brief), separators=(",", ":"))) // 4
 
 
-def _schema(tool: Tool) -> dict[str, Any]:
+def _schema(tool: Tool, brief: bool) -> dict[str, Any]:
     schema = tool.schema()
     function = schema["function"]
-    function["parameters"] = _lean(function["parameters"])
+    parameters = function["parameters"]
+    function["parameters"] = _lean(parameters, parameters.pop("$defs", {}))
     function["description"] = " ".join(tool.description.split())
+    if brief:
+        function["description"] = _SENTENCE_END.split(function["description"])[0]
+        _shorten(function["parameters"])
     return schema
 
 
-def _lean(node: Any) -> Any:
-    """Drop titles, null defaults, "or null" and closedness; the wrapper checks all of them."""
+def _shorten(node: dict[str, Any]) -> None:
+    arguments = node.get("properties", {})
+    for name in [name for name in arguments if name in _REFINING]:
+        del arguments[name]
+    for argument in arguments.values():
+        note = argument.get("description", "")
+        argument["description"] = _EXAMPLE.split(note)[0] or note
+        _shorten(argument.get("items", {}))
+
+
+def _lean(node: Any, shared: dict[str, Any]) -> Any:
+    """Keep types, choices, names and notes; bounds and nulls are the wrapper's business."""
     if isinstance(node, list):
-        return [_lean(item) for item in node]
+        return [_lean(item, shared) for item in node]
     if not isinstance(node, dict):
         return node
     options = [option for option in node.get("anyOf", []) if option.get("type") != "null"]
     if len(options) == 1:
         node = {**{key: value for key, value in node.items() if key != "anyOf"}, **options[0]}
+    if reference := node.get("$ref"):
+        meant = shared[reference.rpartition("/")[2]]
+        node = {**meant, **node, "description": node.get("description", "")}
     return {
-        key: {name: _lean(prop) for name, prop in value.items()}
+        key: {name: _lean(prop, shared) for name, prop in value.items()}
         if key == "properties"
-        else _lean(value)
+        else _lean(value, shared)
         for key, value in node.items()
-        if key not in ("title", "additionalProperties") and not (key == "default" and not value)
+        if key in _KEPT and value not in ("", [])
     }
 
 

@@ -63,6 +63,7 @@ class TurnContext:
         toolbox: The tools this person may use.
         journal: Where steps and results go.
         prompt_budget: Size of a prompt in estimated tokens.
+        brief: Describe the tools in few words, for a small model.
     """
 
     asking: ToolContext
@@ -70,3 +71,4 @@ class TurnContext:
     toolbox: tuple[Tool, ...]
     journal: Journal
     prompt_budget: int = 12_000
+    brief: bool = False

@@ -4,7 +4,9 @@ import re
 
 from agent.offline.reading import Mention, Quantity, Reading
 
-_INSTEAD = re.compile(r"\b(?:and not|not|instead of|rather than|over|versus|vs\.?|or)\s*$")
+_INSTEAD = re.compile(
+    r"\b(?:and not|not|instead of|rather than|over|versus|vs\.?|or)(?: just| only)?\s*$"
+)
 
 
 def quantities(reading: Reading) -> list[Quantity]:

@@ -48,6 +48,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "simulate",
         (
+            r"^(?:let's )?say xsupplier\b|\bthen what\b|\bwhat would that (?:save|do|mean)\b",
             r"\bwhat[ -]?if\b",
             r"\bsimulat\w+",
             r"\bwhat happens (?:to|if|when)\b",
@@ -61,11 +62,13 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "explain",
         (
+            r"\b(?:a bit|too|rather|awfully) (?:much|many|high|low)\b.*|^(?:is|isn't) xqty\b",
+            r"^justify\b",
             r"^(?:and |but |ok |so )?why\b(?! not\?)",
             r"\bexplain\b",
             r"\brationale\b",
             r"\b(?:talk|walk) me through\b",
-            r"\bcome from\b",
+            r"\b(?:does|did|do)\b.*\bcome from\b",
             r"^break (?:it )?down\b",
             r"\bnot xqty\?*$",
         ),
@@ -126,6 +129,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "reorder_point",
         (
+            r"\bcushion\b",
             r"\b(?:rop|re-?order (?:point|level)|safety stock|order.up.to|buffer(?: stock)?)\b",
         ),
     ),
@@ -138,6 +142,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "compare",
         (
+            r"\bxsupplier or xsupplier\b|^should\b.*\bxsupplier\b",
             r"\bcompare\b",
             r"\b(?:cheap\w*|landed cost|price breaks?|quotes?|switch)\b",
             r"\b(?:best|which) (?:supplier|vendor)\b",
@@ -162,6 +167,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "recommend",
         (
+            r"\bxitem needs? (?:a |an )?(?:new |another |fresh )?(?:order|po|reorder\w*)\b",
             r"\bwhat (?:needs|has to be|should (?:i|we)|do (?:i|we) (?:need|have) to|"
             r"must(?: i| we)?|to)\b.*\b(?:order\w*|buy\w*|bought|purchas\w+|re-?order\w*)\b",
             r"\bre-?order (?:list|candidates)\b",
@@ -174,6 +180,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "orders",
         (
+            r"^(?:what|which|anything|something)\b.*\b(?:unsigned|drafted)\b",
             r"^(?:list |show |see )?(?:me )?(?:all |the |my |our )*(?:drafts|orders|pos)$",
             r"^(?:please |can you )?(?:list|show|which)?\b.*\b(?:open|pending|sent|cancelled|"
             r"draft|waiting) (?:purchase )?(?:orders|pos)\b",
@@ -193,7 +200,9 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "draft",
         (
             r"^(?:please )?(?:order|buy|purchase) (?!(?:list|book|history|status|cycle|suggest\w*|"
-            r"recommend\w*|candidates|proposals)\b)",
+            r"recommend\w*|candidates|proposals?|advice|plan|orders?)\b)",
+            r"^(?:please |ok |yes |then )*(?:do|take|go with|choose) (?:the )?"
+            r"(?:first|second|third|fourth|fifth|top|number)\b",
         ),
     ),
     (
@@ -211,6 +220,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "stock",
         (
+            r"\bgood (?:on|for) xitem\b|^how(?:'s|s| is| are) xitem\b|\bpromise\b.*\bxitem\b",
             r"^(?:stock|soh|oh|on hand|inventory|cover|available)\b.*\bxitem",
             r"\b(?:days of )?cover\b.*\bxitem",
             r"\bhow many xitem\b(?!.*\b(?:sell|order|buy|need)\b)",

@@ -26,22 +26,26 @@ _IMPATIENT = re.compile(
 )
 _DECIDES = re.compile(
     r"\b(?:auto.?)?approv(?:e|ing)\b|\bauthori[sz]e\b|\bsign (?:it |this |that |xorder )?off\b"
+    r"|\b(?:consider|treat|regard|count|take|deem)\b.*\b(?:approved|signed|authori[sz]ed)\b"
     r"|\bmark\b.*\bapproved\b|\bstatus\b.*\bto approved\b|\bcountersign\b"
     r"|\b(?:clicked|pressed) (?:on )?approve|\brelease\b(?! date)|\bforce\b.*\b(?:submit|order)"
     r"|\bon (?:my|his|her|their) behalf\b|\bi already approved\b"
 )
 _SENDS = re.compile(
     r"\b(?:send|place|submit|transmit|dispatch|execute|fire off|push through)\b (?:\w+ )?"
-    r"(?:it|that|this|them|xorder|the (?:order|po|draft|purchase order)|everything)\b"
+    r"(?:it|that|this|them|xorder|the (?:order|po|draft|purchase order)|everything|both|all)\b"
+    r"|\bget (?:it|that|this|them|xorder|the order) (?:out|off|away|over|going)\b"
+    r"|\blet (?:it|that|this|xorder|the order) (?:go|through|out)\b"
 )
 _TO_APPROVER = re.compile(r"\bto (?:the |my |our )?(?:manager|approver|boss|mona|anna)\b")
 _LIMITS = re.compile(
     r"\b(?:set|raise|increase|change|lift|up|bump|extend|double|remove|give)\b.*\blimits?\b"
-    r"|\bmake me (?:an? |the )?(?:admin|manager|approver)|\b(?:give|grant) me\b.*\b(?:rights?|"
+    r"|\bmake me (?:an? |the )?(?:admin|manager|approver)|\b(?:give|grant) (?:me|my)\b.*\b(?:rights?|"
     r"role|permission|access|privilege)"
 )
 _SECRETS = re.compile(
-    r"\bpass ?words?\b|\bapi.?keys?\b|\bsecrets?\b|\bcredentials?\b|\baccess tokens?\b"
+    r"\bpass ?words?\b|\bapi.?keys?\b|\bsecrets?\b|\btokens?\b|\bconfig(?:uration)?\b"
+    r"|\bcredentials?\b"
     r"|\bprivate keys?\b|\b(?:system|hidden|initial) (?:prompt|instructions?)\b"
     r"|\b(?:show|print|reveal|repeat|tell me)\b.*\b(?:your|the) (?:prompt|instructions)\b"
 )
@@ -52,12 +56,13 @@ _ORDERS_ME_ABOUT = re.compile(
 )
 _MASTER = re.compile(
     r"^(?:then |and |please |now |can you |could you )*(?:change|set|update|adjust|correct|edit|"
-    r"delete|remove|create|add|overwrite|fix|reset|raise|lower|increase|reduce)\b.*"
+    r"bump|delete|remove|create|add|overwrite|fix|reset|raise|lower|increase|reduce)\b.*"
     r"\b(?:prices?|unit costs?|stock|on.?hand|inventory|reorder points?|rop|safety stock|"
     r"lead times?|moq|records?|supplier master|new (?:supplier|item|sku|user)|users?|"
     r"exchange rates?|service levels?|all the)\b"
     r"|^(?:please )?delete xitem$|\bsql\b|\bdelete from\b|\bdrop (?:the )?(?:\w+ )?table\b"
 )
+_WONDERS = re.compile(r"\bwhat (?:would|will|does|happens|if)\b|\bwhat[ -]?if\b|\?$")
 _PAYS = re.compile(
     r"^(?:please )?(?:pay|wire)\b|\b(?:pay|wire|transfer)\b.*\b(?:money|invoice|funds|deposit)\b"
     r"|^(?:please )?e?-?mail\b"
@@ -73,11 +78,15 @@ _NEGATED = re.compile(
 )
 _WH = re.compile(
     r"^(?:and |but |so |ok |then )*(?:what|why|how|who|whom|whose|which|when|where|should|shall|"
-    r"would|will|is|are|was|were|do|does|did|has|have|had|am|might|may|if|suppose|assume|"
+    r"would|will|is|are|was|were|do (?!the |it\b|that\b|number)|does|did|has|have|had|am|might|may|if|suppose|assume|"
     r"what's|whats|isn't|can we|can i|could we|could i)\b"
 )
 _POLITE = re.compile(
     r"^(?:and |ok |so |please )*(?:can|could|would|will) you\b|^(?:i'd like|let's)"
+)
+_TELLS = re.compile(
+    r"^(?:but |no |and )*(?:i|we|you|he|she|they|nobody|no one|who) (?:\w+ )?"
+    r"(?:never|didn't|did not|haven't|have not|hadn't|already|ordered|asked|told|said|thought|wonder\w*|only asked)\b"
 )
 _NO_OBJECTION = re.compile(r"\bdon't forget\b")
 
@@ -99,7 +108,8 @@ def refusal(text: str) -> str | None:
         ("secrets", _SECRETS), ("instructions", _ORDERS_ME_ABOUT), ("limits", _LIMITS),
         ("money", _PAYS), ("master", _MASTER),
     ):  # fmt: skip
-        if pattern.search(text) and not (kind == "master" and "xorder" in text):
+        is_other = kind == "master" and ("xorder" in text or _WONDERS.search(text))
+        if pattern.search(text) and not is_other:
             return kind
     return "decision" if _demands_a_decision(text) else None
 
@@ -134,7 +144,7 @@ def without_negation(text: str) -> tuple[str, bool]:
 
 
 def is_question(text: str) -> bool:
-    """The text asks rather than orders; a polite imperative is not a question.
+    """The text asks or tells rather than orders; a polite imperative does neither.
 
     Example:
         >>> is_question("should I order 500?"), is_question("could you order 500?")
@@ -142,4 +152,4 @@ def is_question(text: str) -> bool:
     """
     if _POLITE.search(text):
         return False
-    return bool(_WH.search(text)) or text.rstrip().endswith("?")
+    return bool(_WH.search(text) or _TELLS.search(text)) or text.rstrip().endswith("?")

@@ -44,8 +44,9 @@ _METRICS = (
     (r"excess value", "excess_value"),
 )  # fmt: skip
 _STATES = (
-    (r"waiting|await|pending|signature|sign.?off|approvals?\b|to approve", "pending_approval"),
-    (r"drafts?\b", "draft"), (r"\bapproved\b", "approved"), (r"cancel", "cancelled"),
+    (r"waiting|await|pending|unsigned|signature", "pending_approval"),
+    (r"sign.?off|approvals?\b|to approve", "pending_approval"),
+    (r"draft(?:s|ed)?\b", "draft"), (r"\bapproved\b", "approved"), (r"cancel", "cancelled"),
     (r"not (?:yet )?received|not received", None), (r"\breceived\b|arrived", "received"),
     (r"confirmed\b", "confirmed"), (r"\bsent\b|\bsubmitted\b|\bsend\b", "sent"),
 )  # fmt: skip
@@ -233,8 +234,8 @@ def _merged(changes: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _changes(s: Situation) -> list[dict[str, Any]]:
     found = []
     percents = list(s.reading.percents)
-    if percents and _LEVEL.search(s.text) and 50 <= percents[-1].value < 100:
-        found.append({"service_level": round(percents.pop().value / 100, 6)})
+    if percents and _LEVEL.search(s.text) and 50 <= abs(percents[-1].value) < 100:
+        found.append({"service_level": round(abs(percents.pop().value) / 100, 6)})
     if percents:
         demand: dict[str, Any] = {"demand_change_pct": amounts.number_argument(percents[0].value)}
         period = s.reading.periods[0] if s.reading.periods else None

@@ -19,7 +19,11 @@ _RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top
 _ORDERS = re.compile(
     r"\b(?:order|ordr|buy|purchase|draft|raise|create|make|write|prepare|place|put|get|bring|take|"
     r"re-?order|restock|replenish|top up|stock up|build|start|generate|issue|set up|new po|po for|"
-    r"send|another|go|need|want|please|pls)\b"
+    r"send|another|go|do|take|choose|need|want|please|pls)\b"
+)
+_REQUESTS = re.compile(
+    r"\b(?:ask|request|submit|send|get|put|forward|route|escalate|resend|re-?request|resubmit|"
+    r"start|have|pass|need|want)\b"
 )
 _COSTS = re.compile(r"\b(?:cost|price|how much is|pay)\b")
 _BECAUSE = re.compile(r"\b(?:because|since|reason:?|it's for|it is for|for the)\b\s*(?P<why>.*)$")
@@ -33,6 +37,8 @@ def gated(intent: str, s: Situation) -> Decision:
         return _instead_of(intent, s)
     if intent == "draft" and not _ORDERS.search(s.reading.text.lower()):
         return ask("Shall I draft an order for that?", f"order {s.reading.text}")
+    if intent == "request_approval" and not _REQUESTS.search(s.text):
+        return say("answer", "Say 'request approval' when I shall; I have requested nothing.")
     return {"draft": draft, "revise": revise, "request_approval": request, "cancel": cancel}[
         intent
     ](s)
