@@ -152,13 +152,7 @@ def forecast_for(
     _refuse_too_little(item, forecast, run)
     start = max(clock.now().date(), run.as_of_on + timedelta(days=1))
     skipped = (start - run.as_of_on).days - 1
-    if skipped >= len(forecast.mean):
-        raise NotEnoughData(
-            f"the last forecast of {item.sku!r} rests on sales up to {run.as_of_on.isoformat()} "
-            "and has run out",
-            next_step="Load the sales since then and run the plan.",
-        )
-    ahead = forecast.mean[skipped:]
+    ahead = _ahead(item, forecast, run, skipped=skipped)
     tail = float(np.mean(forecast.mean[-28:]))
     mean = (ahead + [tail] * max(0, horizon_days - len(ahead)))[:horizon_days]
 
@@ -178,6 +172,17 @@ def forecast_for(
         lead_time=_lead_time_demand(session, forecast, ahead, quantile),
         warnings=tuple(_answer_warnings(forecast, run, skipped=skipped, days=horizon_days)),
     )
+
+
+def _ahead(item: Item, forecast: Forecast, run: ForecastRun, *, skipped: int) -> list[float]:
+    """Give the stored days that still lie ahead."""
+    if skipped >= len(forecast.mean):
+        raise NotEnoughData(
+            f"the last forecast of {item.sku!r} rests on sales up to {run.as_of_on.isoformat()} "
+            "and has run out",
+            next_step="Load the sales since then and run the plan.",
+        )
+    return forecast.mean[skipped:]
 
 
 def _quantile_from(forecast: Forecast, *, skipped: int, days: float, level: float) -> float:
