@@ -1,5 +1,7 @@
 """A desk at which a test drafts, asks, decides and delivers in a few words."""
 
+import atexit
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,33 @@ def make_orders_world(session: Session) -> WorldP:
     return world
 
 
+_built: list[tuple[sqlite3.Connection, WorldP]] = []
+
+
+def _world_in(database: Database) -> WorldP:
+    """Build the world in an empty database; on SQLite it is built once and copied from then on."""
+    if database.is_sqlite and _built:
+        copy, world = _built[0]
+        copy.backup(_connection(database))
+        return world
+    with database.write() as session:
+        world = make_orders_world(session)
+    if database.is_sqlite:
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        _connection(database).backup(copy)
+        _built.append((copy, world))
+        atexit.register(copy.close)
+    return world
+
+
+def _connection(database: Database) -> sqlite3.Connection:
+    raw = database.engine.raw_connection()
+    connection = raw.driver_connection
+    raw.close()
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
+
+
 @dataclass
 class Desk:
     """Fixture P in a database, with a clock; each call is one transaction."""
@@ -46,8 +75,7 @@ class Desk:
     world: WorldP = field(init=False)
 
     def __post_init__(self) -> None:
-        with self.database.write() as session:
-            self.world = make_orders_world(session)
+        self.world = _world_in(self.database)
 
     def draft(
         self, units: float = 1920, by: str = "paul", sku: str = "WIDGET-A", **options: object

@@ -16,7 +16,7 @@ from db.session import Database
 from db.types import OrderState, OutboxState
 from tests.conftest import NOW
 from tests.factories_orders import Desk
-from tools.errors import ExternalError
+from tools.errors import Conflict, ExternalError
 from tools.outbox.core import LEASE
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +119,15 @@ class TestFailure:
         assert desk.order().state is state
         assert len(desk.deliver()) == (0 if was_delivered else 1)
         assert desk.audit().ok
+
+    def test_what_was_tried_may_have_arrived_and_cannot_be_taken_back(self, desk: Desk) -> None:
+        _try(desk, Failing())
+
+        with pytest.raises(Conflict, match="may have arrived"):
+            desk.revise()
+
+        assert desk.order().state is OrderState.APPROVED
+        assert desk.approval_state() == "approved"
 
     def test_surely_unsent_is_tried_again(self, desk: Desk) -> None:
         channel = Failing(is_idempotent=False, is_unsent=True)

@@ -19,8 +19,6 @@ from tools.audit import service as audit
 from tools.errors import Conflict, NotFound, Stale
 from tools.outbox.core import LEASE, Failure, after_failure, delivery_key, retry_delay
 
-_UNSENT = (OutboxState.PENDING, OutboxState.DEAD, OutboxState.CANCELLED)
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -69,25 +67,27 @@ def enqueue(
 def cancel_unsent(session: Session, order_id: int) -> list[str]:
     """Take an order's waiting deliveries back; returns their keys.
 
+    After an attempt nobody knows for sure that nothing arrived, so only a delivery that was never
+    tried (or that a person settled as not delivered) can be taken back.
+
     Raises:
-        Conflict: One is being sent right now, may have been sent, or was sent.
+        Conflict: One is being sent, may have been sent, or was sent.
     """
     rows = session.exec(
-        select(Outbox).where(Outbox.order_id == order_id).execution_options(populate_existing=True)
+        select(Outbox)
+        .where(Outbox.order_id == order_id, Outbox.state != OutboxState.CANCELLED)
+        .execution_options(populate_existing=True)
     ).all()
-    cancelled = []
     for row in rows:
-        if row.state not in _UNSENT:
+        if row.state is not OutboxState.PENDING or row.attempts:
             raise Conflict(
-                f"delivery {row.key!r} is {row.state.value!r} and cannot be taken back",
-                next_step="Wait until it is delivered, then ask the supplier.",
-                details={"outbox_state": row.state.value},
+                f"delivery {row.key!r} is {row.state.value!r} after {row.attempts} attempts and "
+                "may have arrived: it cannot be taken back",
+                next_step="Wait until it is delivered or settled, then ask the supplier.",
+                details={"outbox_state": row.state.value, "attempts": row.attempts},
             )
-        if row.state is OutboxState.CANCELLED:
-            continue
-        _change(session, row.id, row.state, state=OutboxState.CANCELLED)
-        cancelled.append(row.key)
-    return cancelled
+        _change(session, row.id, OutboxState.PENDING, state=OutboxState.CANCELLED)
+    return [row.key for row in rows]
 
 
 def claim(session: Session, *, holder: str, at: datetime, limit: int = 50) -> list[Claim]:
