@@ -1,5 +1,6 @@
 """Positions from stored stock and orders, and the tool that shows them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,13 @@ from tests.factories import TODAY, add_gloves, day, make_item, make_world_p
 from tests.factories_planning import Desk, add_order
 from tools.stock.service import position, positions
 from tools.stock.tool import get_stock_position
+
+
+@pytest.fixture
+def on_sqlite(sqlite_database: Database) -> Iterator[Session]:
+    """A write transaction where the engine does not matter."""
+    with sqlite_database.write() as opened:
+        yield opened
 
 
 def test_position_of_fixture_p(session: Session) -> None:
@@ -33,12 +41,12 @@ def test_position_of_fixture_p(session: Session) -> None:
      OrderState.CHANGED, OrderState.PARTIALLY_RECEIVED],
 )  # fmt: skip
 def test_submitted_orders_count_with_their_open_balance(
-    session: Session, state: OrderState
+    on_sqlite: Session, state: OrderState
 ) -> None:
-    world = make_world_p(session)
-    add_order(session, world, units=100, state=state, received_units=30, short_closed_units=10)
+    world = make_world_p(on_sqlite)
+    add_order(on_sqlite, world, units=100, state=state, received_units=30, short_closed_units=10)
 
-    found = position(session, world.widget.id, world.main.id, as_of=TODAY)
+    found = position(on_sqlite, world.widget.id, world.main.id, as_of=TODAY)
 
     assert found.on_order_units == 360
 
@@ -48,11 +56,11 @@ def test_submitted_orders_count_with_their_open_balance(
     [OrderState.REJECTED, OrderState.RECEIVED, OrderState.CLOSED, OrderState.CANCELLED,
      OrderState.SHORT_CLOSED],
 )  # fmt: skip
-def test_ended_orders_do_not_count(session: Session, state: OrderState) -> None:
-    world = make_world_p(session)
-    add_order(session, world, state=state)
+def test_ended_orders_do_not_count(on_sqlite: Session, state: OrderState) -> None:
+    world = make_world_p(on_sqlite)
+    add_order(on_sqlite, world, state=state)
 
-    found = position(session, world.widget.id, world.main.id, as_of=TODAY)
+    found = position(on_sqlite, world.widget.id, world.main.id, as_of=TODAY)
 
     assert found.netted_position_units == 840
 
@@ -69,20 +77,20 @@ def test_recent_drafts_are_netted_and_shown_apart(session: Session) -> None:
     assert found.netted_position_units == 2760
 
 
-def test_an_item_without_stock_record_has_zeros(session: Session) -> None:
-    world = make_world_p(session)
-    item = make_item(session, "NEW-1", "New one")
+def test_an_item_without_stock_record_has_zeros(on_sqlite: Session) -> None:
+    world = make_world_p(on_sqlite)
+    item = make_item(on_sqlite, "NEW-1", "New one")
 
-    assert position(session, item.id, world.main.id, as_of=TODAY).inventory_position_units == 0
+    assert position(on_sqlite, item.id, world.main.id, as_of=TODAY).inventory_position_units == 0
 
 
-def test_negative_stock_is_kept(session: Session) -> None:
-    world = make_world_p(session)
-    level = session.exec(select(StockLevel)).one()
+def test_negative_stock_is_kept(on_sqlite: Session) -> None:
+    world = make_world_p(on_sqlite)
+    level = on_sqlite.exec(select(StockLevel)).one()
     level.on_hand_units = -150
-    session.flush()
+    on_sqlite.flush()
 
-    found = position(session, world.widget.id, world.main.id, as_of=TODAY)
+    found = position(on_sqlite, world.widget.id, world.main.id, as_of=TODAY)
 
     assert found.inventory_position_units == -150 - 80 + 300
 

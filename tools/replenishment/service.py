@@ -215,7 +215,7 @@ def _unsaved(advice: Advice) -> Current:
 
 @dataclass(frozen=True)
 class OrderList:
-    """Lines that need action, most valuable first, and how many items need none."""
+    """Lines to order, most valuable first, and how many items need none."""
 
     lines: list[tuple[Current, Item]]
     total_amount_minor: int  # company currency
@@ -248,10 +248,10 @@ def order_list(
     item: Item | None = None,
     supplier: Supplier | None = None,
 ) -> OrderList:
-    """Return what to order or hurry now, by value at risk."""
+    """Return what to order now, by value at risk; what to hurry is listed among exceptions."""
     wanted = None if item is None else [item.id]
     found = current_recommendations(session, clock=clock, company=company, item_ids=wanted)
-    due = [c for c in found.items if c.recommendation.action != Action.NONE]
+    due = [c for c in found.items if c.recommendation.action == Action.BUY]
     if supplier is not None:
         due = [c for c in due if c.recommendation.supplier_id == supplier.id]
     due.sort(key=_urgency)
