@@ -128,7 +128,7 @@ def _fill(
     step(3, _STEPS)
     _add_sales(session, package.sales, item_ids, location.id, _demo_load(summary, loaded_at))
     step(4, _STEPS)
-    position, groups = shop.opening_position(items, delivered)
+    position, groups = shop.opening_position(items, package.levels)
     lines = shop.order_lines(items, groups)
     add_orders(session, lines, item_ids, supplier_ids, location.id, planner_id)
     step(5, _STEPS)
@@ -253,7 +253,7 @@ def _add_terms(
 
 def _demo_load(summary: DemoSummary, loaded_at: datetime) -> Load:
     digest = hashlib.sha256()
-    for name in ("items", "sales", "deliveries"):
+    for name in shop.PARTS:
         digest.update((files("db.demo") / f"{name}.parquet").read_bytes())
     return Load(
         kind="demo", file_name="packaged demo data", content_hash=digest.hexdigest(),

@@ -1,14 +1,18 @@
 """Make the packaged demo data from the published data sets.
 
-    python -m db.demo.build SOURCE_DIRECTORY
+    python -m db.demo.build SOURCE_DIRECTORY [PLANNED_DATABASE]
 
 The directory holds ``online_retail_daily.parquet`` and ``online_retail_skus.parquet`` (Online
 Retail, per SKU and day) and ``scms_orders.parquet`` (SCMS delivery history, one row an order line).
-Selections are by rule, without chance, so that the same sources give the same files.
+Selections are by rule, without chance, so that the same sources give the same files. The second
+argument is a SQLite database of the demo after planning: its reorder points and order-up-to levels
+are kept in ``levels.parquet``, around which the opening stock is generated.
 """
 
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -82,6 +86,17 @@ def choose_deliveries(orders: pd.DataFrame) -> pd.DataFrame:
     return columns.assign(**{name: columns[name].dt.date for name in dates})
 
 
+def choose_levels(database: Path) -> pd.DataFrame:
+    """Reorder point of each item, and the stock beyond which it has more than enough."""
+    query = """
+        SELECT item.sku, reorder_point_units AS reorder_point,
+               max(order_up_to_units, CAST(90 * demand_mean AS INTEGER)) AS enough
+        FROM policy JOIN item ON item.id = policy.item_id ORDER BY item.sku
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        return pd.read_sql(query, connection).astype({"reorder_point": "int64", "enough": "int64"})
+
+
 def build(source: Path, target: Path) -> None:
     """Write items, sales and deliveries as Parquet files."""
     items = choose_items(pd.read_parquet(source / "online_retail_skus.parquet"))
@@ -93,3 +108,6 @@ def build(source: Path, target: Path) -> None:
 
 if __name__ == "__main__":
     build(Path(sys.argv[1]), HERE)
+    if len(sys.argv) > 2:
+        levels = choose_levels(Path(sys.argv[2]))
+        levels.to_parquet(HERE / "levels.parquet", compression="zstd", index=False)

@@ -16,8 +16,9 @@ from db.demo.suppliers import SUPPLIERS
 SEED = 20111209
 LAST_DAY = date(2011, 12, 8)
 COST_SHARE = 0.60
+PARTS = ("items", "sales", "deliveries", "levels")
 # What the item's opening position is, and for how many items; the rest is comfortably covered.
-SHORTAGES, BELOW, EXCESS = 12, 18, 22
+SHORTAGES, BELOW, EXCESS = 10, 18, 22
 _PACKS = ((100, 48), (200, 24), (500, 12))  # under this many pence: so many to a case
 
 Numbers = npt.NDArray[np.float64]
@@ -31,18 +32,20 @@ class Package:
         items: sku, name, price_minor.
         sales: sku, on (date), units, returned_units.
         deliveries: vendor, id, po, qty, po_sent, promised, delivered (dates).
+        levels: sku, reorder_point, enough, as a planning run over these sales found them.
     """
 
     items: pd.DataFrame
     sales: pd.DataFrame
     deliveries: pd.DataFrame
+    levels: pd.DataFrame
 
 
 def read_package() -> Package:
     """Read the packaged Parquet files."""
     folder = files("db.demo")
     frames = {}
-    for name in ("items", "sales", "deliveries"):
+    for name in PARTS:
         with (folder / f"{name}.parquet").open("rb") as file:
             frames[name] = pd.read_parquet(file)
     return Package(**frames)
@@ -99,7 +102,8 @@ def shop_items(package: Package) -> pd.DataFrame:
 
     Returns:
         The package's items with category, supplier, second (code or ""), cost_minor,
-        second_cost_minor, pack_units, moq_units, demand_mean, demand_sd, abc, xyz.
+        second_cost_minor, pack_units, moq_units, demand_mean (units a day),
+        abc, xyz.
     """
     random = np.random.default_rng(SEED)
     items = package.items.copy()
@@ -142,7 +146,6 @@ def _add_demand(items: pd.DataFrame, sales: pd.DataFrame) -> None:
     wide = wide.reindex(index=days, columns=items["sku"]).fillna(0.0)
     recent, year = wide.tail(56).mean(), wide.mean()
     items["demand_mean"] = np.maximum(recent.to_numpy(), year.to_numpy() * 0.5)
-    items["demand_sd"] = wide.tail(112).std().to_numpy()
     value = (wide.sum() / len(wide) * 365).to_numpy() * items["cost_minor"].to_numpy()
     order = np.argsort(-value, kind="stable")
     share = np.empty(len(items))
@@ -153,28 +156,28 @@ def _add_demand(items: pd.DataFrame, sales: pd.DataFrame) -> None:
     items["xyz"] = np.select([spread < 0.5, spread < 1.0], ["X", "Y"], "Z")
 
 
-def opening_position(items: pd.DataFrame, delivered: pd.DataFrame) -> tuple[Numbers, list[str]]:
+def opening_position(items: pd.DataFrame, levels: pd.DataFrame) -> tuple[Numbers, list[str]]:
     """Inventory position on the morning of the demo, and each item's group.
 
-    Shortages are covered for a part of the lead time only, some items stand below a normal
-    reorder point, some hold the demand of half a year, the rest is above it.
+    Chosen so that the morning list has some thirty lines: shortages last a few days only, some
+    items stand below their reorder point, some hold the demand of months more than enough, and the
+    rest is where it should be.
     """
     random = np.random.default_rng(SEED + 1)
-    spans = (pd.to_datetime(delivered["received_on"]) - pd.to_datetime(delivered["ordered_on"])).dt
-    lead = spans.days.groupby(delivered["supplier"]).agg(["mean", "std"]).loc[items["supplier"]]
-    days, lead_sd = lead["mean"].to_numpy() + 1, lead["std"].to_numpy()
-    mean, sd = items["demand_mean"].to_numpy(), items["demand_sd"].to_numpy()
-    level = mean * days + 1.645 * np.sqrt(days * sd**2 + (mean * lead_sd) ** 2)
+    mean = items["demand_mean"].to_numpy()
+    level = levels.set_index("sku").loc[items["sku"]]
+    point = level["reorder_point"].to_numpy(dtype="float64")
+    enough = np.maximum(level["enough"].to_numpy(dtype="float64"), point + 2)
     groups = _groups(mean, random)
     draw = random.random(len(items))
     position = np.select(
         [groups == "shortage", groups == "below", groups == "excess"],
         [
-            mean * days * (0.15 + 0.35 * draw),
-            level * (0.55 + 0.30 * draw),
-            level + mean * (120 + 120 * draw),
+            np.minimum(mean * (2 + 5 * draw), point * 0.5),
+            point * (0.55 + 0.35 * draw),
+            enough + mean * (60 + 120 * draw),
         ],
-        level * (1.3 + 0.4 * draw) + 14 * mean,
+        point + (enough - point) * (0.3 + 0.5 * draw),
     )
     return np.ceil(position), groups.tolist()
 

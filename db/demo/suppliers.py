@@ -46,7 +46,7 @@ SUPPLIERS: tuple[DemoSupplier, ...] = (
         "lighting",
     ),
     DemoSupplier(
-        "CALDER", "Calder Glass", "CIPLA LIMITED", 15, 25_000,
+        "CALDER", "Calder Glass", "CIPLA LIMITED", 12, 25_000,
         ("glass", "bottle", "jar", "jars", "jam", "bottles"), "glass",
     ),
     DemoSupplier(
@@ -65,7 +65,7 @@ SUPPLIERS: tuple[DemoSupplier, ...] = (
         "kitchen",
     ),
     DemoSupplier(
-        "HARTLEY", "Hartley Woodcraft", "STRIDES ARCOLAB LIMITED", 18, 30_000,
+        "HARTLEY", "Hartley Woodcraft", "STRIDES ARCOLAB LIMITED", 15, 30_000,
         ("wood", "wooden", "frame", "sign", "drawer", "cabinet", "clock", "doormat", "board"),
         "wood",
     ),
