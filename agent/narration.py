@@ -48,14 +48,13 @@ class _Teller:
         if approval.decision == Decision.EDIT:
             return self._edited()
         if approval.decision == Decision.RESPOND and approval.state == ApprovalState.PENDING:
-            return f"{self.who} answered on {name}: {approval.reason} The request still waits."
+            return f"{self.who} answered on {name}: {_ended(approval.reason)} The request waits."
         if approval.state == ApprovalState.APPROVED:
             return self._approved(approval)
         if approval.state == ApprovalState.REJECTED:
+            rejected = f"{self.order.number} rejected by {self.who} ({approval.number})"
             reason = f": {approval.reason}" if approval.reason else ""
-            return f"{self.order.number} rejected by {self.who} ({approval.number}){reason}. " + (
-                "Nothing was sent."
-            )
+            return f"{_ended(rejected + reason)} Nothing was sent."
         if approval.state == ApprovalState.EXPIRED:
             return f"The request for {name} expired. Nothing was sent; it can be requested again."
         if approval.state == ApprovalState.VOID:
@@ -111,6 +110,10 @@ class _Teller:
         zone = ZoneInfo(self.company.timezone)
         local, today = at.astimezone(zone), self.clock.now().astimezone(zone).date()
         return local.strftime("%H:%M" if local.date() == today else "%Y-%m-%d %H:%M")
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _role(role: str) -> str:

@@ -105,6 +105,13 @@ class TestNarration:
 
         assert tell(session) == ("PO-2001 rejected by Mona (a-31): too much. Nothing was sent.")
 
+    def test_asked_back(self, session: Session, world: WorldP) -> None:
+        decide(
+            session, world, ApprovalState.PENDING, decision=Decision.RESPOND, reason="why so many?"
+        )
+
+        assert tell(session) == ("Mona answered on PO-2001 (a-31): why so many? The request waits.")
+
     def test_edited_and_waiting_again(self, session: Session, world: WorldP) -> None:
         first = decide(session, world, ApprovalState.VOID, decision=Decision.EDIT)
         order = session.get_one(PurchaseOrder, first.order_id)
