@@ -142,6 +142,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "compare",
         (
+            r"\bxsupplier (?:vs\.?|versus|against) xsupplier\b",
             r"\bxsupplier or xsupplier\b|^should\b.*\bxsupplier\b",
             r"\bcompare\b",
             r"\b(?:cheap\w*|landed cost|price breaks?|quotes?|switch)\b",
@@ -167,6 +168,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "recommend",
         (
+            r"\bwould you (?:order|buy|place|purchase)\b(?!.*xqty)",
             r"\bxitem needs? (?:a |an )?(?:new |another |fresh )?(?:order|po|reorder\w*)\b",
             r"\bwhat (?:needs|has to be|should (?:i|we)|do (?:i|we) (?:need|have) to|"
             r"must(?: i| we)?|to)\b.*\b(?:order\w*|buy\w*|bought|purchas\w+|re-?order\w*)\b",

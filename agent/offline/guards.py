@@ -39,9 +39,9 @@ _SENDS = re.compile(
 )
 _TO_APPROVER = re.compile(r"\bto (?:the |my |our )?(?:manager|approver|boss|mona|anna)\b")
 _LIMITS = re.compile(
-    r"\b(?:set|raise|increase|change|lift|up|bump|extend|double|remove|give)\b.*\blimits?\b"
-    r"|\bmake me (?:an? |the )?(?:admin|manager|approver)|\b(?:give|grant) (?:me|my)\b.*\b(?:rights?|"
-    r"role|permission|access|privilege)"
+    r"\b(?:set|raise|increase|change|lift|up|bump|extend|double|remove|give)\b.*\b(?:limits?|cap|ceiling|threshold)\b"
+    r"|\bmake me (?:an? |the )?(?:admin|manager|approver)|\b(?:give|grant) (?:me|my)\b.*"
+    r"\b(?:rights?|role|permission|access|privilege)"
 )
 _SECRETS = re.compile(
     r"\bpass ?words?\b|\bapi.?keys?\b|\bsecrets?\b|\btokens?\b|\bconfig(?:uration)?\b"
@@ -73,12 +73,14 @@ _WRITES = (
 )
 _NEGATED = re.compile(
     rf"\b(?:(?:please )?(?:don't|do not|dont|never)(?: you)? (?:\w+ )?{_WRITES}\w*|"
-    rf"no need to {_WRITES}|hold off|hold it|wait with|not yet|not now)\b[^,;.!?]*?"
+    rf"no need to {_WRITES}|(?:better|rather) not {_WRITES}|"
+    r"hold off|hold it|wait with|not yet|not now)\b[^,;.!?]*?"
     r"(?=[,;.!?]|\bbut\b|\bjust\b|\bonly\b|$)"
 )
 _WH = re.compile(
     r"^(?:and |but |so |ok |then )*(?:what|why|how|who|whom|whose|which|when|where|should|shall|"
-    r"would|will|is|are|was|were|do (?!the |it\b|that\b|number)|does|did|has|have|had|am|might|may|if|suppose|assume|"
+    r"would|will|is|are|was|were|do (?!the |it\b|that\b|number)|does|did|has|have|had|am|"
+    r"might|may|if|suppose|assume|"
     r"what's|whats|isn't|can we|can i|could we|could i)\b"
 )
 _POLITE = re.compile(
@@ -86,7 +88,8 @@ _POLITE = re.compile(
 )
 _TELLS = re.compile(
     r"^(?:but |no |and )*(?:i|we|you|he|she|they|nobody|no one|who) (?:\w+ )?"
-    r"(?:never|didn't|did not|haven't|have not|hadn't|already|ordered|asked|told|said|thought|wonder\w*|only asked)\b"
+    r"(?:never|didn't|did not|haven't|have not|hadn't|already|ordered|asked|"
+    r"told|said|thought|wonder\w*|only asked)\b"
 )
 _NO_OBJECTION = re.compile(r"\bdon't forget\b")
 

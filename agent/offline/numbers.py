@@ -15,7 +15,7 @@ WORDS = {word: number for number, word in enumerate(_ONES)} | {
 }
 _SCALES = {"hundred": 100, "thousand": 1000, "dozen": 12}
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
-_SPELT = rf"(?:half a|a|{_WORD})(?:[ -](?:{_WORD}|hundred|thousand|dozen|and))*"
+_SPELT = rf"(?:half a|a(?! (?:{_WORD})\b)|{_WORD})(?:[ -](?:{_WORD}|hundred|thousand|dozen|and))*"
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 UNITS = {
     "units": "unit", "unit": "unit", "pcs": "unit", "pc": "unit", "pieces": "unit",
@@ -44,7 +44,8 @@ _QUANTITY = re.compile(
     rf"(?P<dozen>\s?dozen\b)?(?:\s?(?P<unit>{_UNIT})\b)?(?:\sof\b)?"
 )
 _SPELT_QUANTITY = re.compile(
-    rf"\b(?P<words>(?:half a|a couple of|a|{_WORD})(?:[ -](?:{_WORD}|hundred|thousand|dozen))*)"
+    rf"\b(?P<words>(?:half a|a couple of|a(?! (?:{_WORD})\b)|{_WORD})"
+    rf"(?:[ -](?:{_WORD}|hundred|thousand|dozen))*)"
     rf"(?:\s(?P<unit>{_UNIT})\b)?(?:\sof\b)?"
 )
 _FACTORS = tuple(

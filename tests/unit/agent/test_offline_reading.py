@@ -74,6 +74,7 @@ def test_reads_percentages(linker: Linker, text: str, wanted: list[float]) -> No
         ("next month", 30),
         ("two weeks later", 14),
         ("slips a week", 7),
+        ("a two week delay", 14),
     ],
 )
 def test_reads_durations(linker: Linker, text: str, days: int) -> None:
