@@ -5,6 +5,7 @@ rolled back with it: the request stays pending, and the door's log, not the trai
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import update
@@ -24,6 +25,7 @@ from tools.approvals.core import (
     MEANINGS,
     ApprovalView,
     DecisionOutcome,
+    Edit,
     Why,
     answered,
     read_edits,
@@ -106,46 +108,80 @@ def decide(
     approval = _load(session, number)
     order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
     _check_open(session, approval, order, version=version, fingerprint=fingerprint)
-    actor = actor_by_id(session, actor.user_id)
-    if not can_approve(actor.role):
+    said = _Said(
+        decision, actor_by_id(session, actor.user_id), reason.strip()[:500], channel, clock, company
+    )
+    _check_said(session, approval, order, said)
+    changes = [Change(edit.sku, edit.quantity) for edit in _edits(decision, edits)]
+    _record(session, approval, said)
+    approval = _follow(session, approval, order, said, changes)
+    session.refresh(approval)
+    session.refresh(order)
+    message = answered(decision, actor_name=said.actor.name, order=order.number, reason=said.reason)
+    return DecisionOutcome(_view(session, approval), order.number, order.state.value, message)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was said, by whom, through which door."""
+
+    decision: Decision
+    actor: Actor
+    reason: str
+    channel: str
+    clock: Clock
+    company: Company
+
+
+def _edits(decision: Decision, edits: Sequence[Mapping[str, Any]] | None) -> tuple[Edit, ...]:
+    return read_edits(edits) if decision is Decision.EDIT else ()
+
+
+def _check_said(session: Session, approval: Approval, order: PurchaseOrder, said: _Said) -> None:
+    """Refuse a decision that this person may not make, or not any more."""
+    if not can_approve(said.actor.role):
         raise Forbidden(
-            f"a {actor.role.value} does not decide about orders",
+            f"a {said.actor.role.value} does not decide about orders",
             details={"reason": "role", "required_role": approval.required_role},
         )
-    reason = reason.strip()[:500]
-    if decision is Decision.APPROVE:
-        check_authority(session, order, approval, actor=actor, company=company)
-        check_fresh(session, order, approval, clock=clock, company=company)
-    elif approval.expires_at <= clock.now() and decision is not Decision.REJECT:
+    if said.decision is Decision.APPROVE:
+        check_authority(session, order, approval, actor=said.actor, company=said.company)
+        check_fresh(session, order, approval, clock=said.clock, company=said.company)
+    elif approval.expires_at <= said.clock.now() and said.decision is not Decision.REJECT:
         raise Conflict(f"approval {approval.number!r} ran out", details={"reason": "expired"})
-    elif decision is Decision.RESPOND and not reason:
+    elif said.decision is Decision.RESPOND and not said.reason:
         raise InvalidInput("an answer needs its text", next_step="Say what to answer.")
-    wishes = read_edits(edits) if decision is Decision.EDIT else ()
-    _record(session, approval, decision, actor=actor, clock=clock, channel=channel, reason=reason)
-    if decision is Decision.APPROVE:
+
+
+def _follow(
+    session: Session,
+    approval: Approval,
+    order: PurchaseOrder,
+    said: _Said,
+    changes: Sequence[Change],
+) -> Approval:
+    """Do what follows from a decision; returns the request that is current now."""
+    clock, company = said.clock, said.company
+    if said.decision is Decision.APPROVE:
         submit(
-            session,
-            number=order.number,
-            approval_number=approval.number,
-            clock=clock,
+            session, number=order.number, approval_number=approval.number, clock=clock,
             company=company,
-        )
-    elif decision is Decision.REJECT:
+        )  # fmt: skip
+    elif said.decision is Decision.REJECT:
         step(
-            session, order, OrderState.DRAFT, actor=actor, action="order.returned",
-            at=clock.now(), reason=reason, told={"approval": approval.number},
+            session, order, OrderState.DRAFT, actor=said.actor, action="order.returned",
+            at=clock.now(), reason=said.reason, told={"approval": approval.number},
         )  # fmt: skip
-    elif decision is Decision.EDIT:
-        requester = actor_by_id(session, approval.requested_by_id)
-        changes = [Change(wish.sku, wish.quantity) for wish in wishes]
+    elif said.decision is Decision.EDIT:
         revise(
-            session, number=order.number, changes=changes, actor=actor, clock=clock,
-            company=company, revision=approval.revision, reason=reason,
+            session, number=order.number, changes=changes, actor=said.actor, clock=clock,
+            company=company, revision=approval.revision, reason=said.reason,
         )  # fmt: skip
-        approval = request_approval(
+        requester = actor_by_id(session, approval.requested_by_id)
+        return request_approval(
             session, number=order.number, actor=requester, clock=clock, company=company
         )
-    return _outcome(session, approval, order, decision, actor=actor, reason=reason)
+    return approval
 
 
 def expire_due(session: Session, *, clock: Clock) -> int:
@@ -240,16 +276,7 @@ _STATE_AFTER: Mapping[Decision, ApprovalState] = {
 }
 
 
-def _record(
-    session: Session,
-    approval: Approval,
-    decision: Decision,
-    *,
-    actor: Actor,
-    clock: Clock,
-    channel: str,
-    reason: str,
-) -> None:
+def _record(session: Session, approval: Approval, said: _Said) -> None:
     """Compare-and-set the decision on the version that was seen, and tell the trail."""
     before = approval.version
     statement = (
@@ -260,14 +287,14 @@ def _record(
             col(Approval.state) == ApprovalState.PENDING,
         )
         .values(
-            state=_STATE_AFTER[decision],
+            state=_STATE_AFTER[said.decision],
             version=before + 1,
-            decision=decision,
-            decided_by_id=actor.user_id,
-            decided_at=clock.now(),
-            meaning=MEANINGS[decision],
-            reason=reason,
-            channel=channel,
+            decision=said.decision,
+            decided_by_id=said.actor.user_id,
+            decided_at=said.clock.now(),
+            meaning=MEANINGS[said.decision],
+            reason=said.reason,
+            channel=said.channel,
         )
         .execution_options(synchronize_session=False)
     )
@@ -276,39 +303,28 @@ def _record(
     if not is_ours:
         order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
         raise _closed(session, approval, order)
+    _tell(session, approval, said, before)
+
+
+def _tell(session: Session, approval: Approval, said: _Said, version: int) -> None:
     audit.append(
         session,
-        at=clock.now(),
-        actor=actor,
-        action=f"approval.{decision.value}",
+        at=said.clock.now(),
+        actor=said.actor,
+        action=f"approval.{said.decision.value}",
         object_id=approval.number,
-        before={"state": ApprovalState.PENDING.value, "version": before},
+        before={"state": ApprovalState.PENDING.value, "version": version},
         after={
             "state": approval.state.value,
             "version": approval.version,
             "order_id": approval.order_id,
             "revision": approval.revision,
             "fingerprint": approval.fingerprint,
-            "channel": channel,
+            "channel": said.channel,
         },
-        meaning=MEANINGS[decision],
-        reason=reason,
+        meaning=MEANINGS[said.decision],
+        reason=said.reason,
     )
-
-
-def _outcome(
-    session: Session,
-    approval: Approval,
-    order: PurchaseOrder,
-    decision: Decision,
-    *,
-    actor: Actor,
-    reason: str,
-) -> DecisionOutcome:
-    session.refresh(approval)
-    session.refresh(order)
-    message = answered(decision, actor_name=actor.name, order=order.number, reason=reason)
-    return DecisionOutcome(_view(session, approval), order.number, order.state.value, message)
 
 
 def _view(session: Session, approval: Approval) -> ApprovalView:

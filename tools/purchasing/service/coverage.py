@@ -9,11 +9,11 @@ from db.models.purchasing import PurchaseOrder
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import NotEnoughData
+from tools.positions.core import StockPosition
+from tools.positions.service import position
 from tools.purchasing.core.coverage import Coverage, OtherOrder
 from tools.purchasing.service.rows import today
 from tools.replenishment.service import advise
-from tools.stock.core import StockPosition
-from tools.stock.service import position
 
 
 def coverage(

@@ -99,9 +99,7 @@ def draft(
     covers = [
         coverage(session, line.item.id, place.id, clock=clock, company=company) for line in asked
     ]
-    priced_lines = [
-        _priced(session, seller, line, cover) for line, cover in zip(asked, covers, strict=True)
-    ]
+    priced_lines = _priced(session, seller, asked, covers)
     already, checks = _cover_checks(asked, covers, duplicate_reason)
     order = _insert(
         session, seller, place, asked, actor=actor, clock=clock, need_by=need_by, note=note,
@@ -252,14 +250,19 @@ def _made_before(session: Session, key: str) -> PurchaseOrder | None:
     ).one_or_none()
 
 
-def _priced(session: Session, seller: Supplier, line: Wanted, cover: Coverage) -> PricedLine:
-    return priced(
-        line.item,
-        line.request,
-        terms_of(session, seller, line.item),
-        recommendation=line.recommendation,
-        daily_demand=cover.daily_demand,
-    )
+def _priced(
+    session: Session, seller: Supplier, asked: Sequence[Wanted], covers: Sequence[Coverage]
+) -> list[PricedLine]:
+    return [
+        priced(
+            line.item,
+            line.request,
+            terms_of(session, seller, line.item),
+            recommendation=line.recommendation,
+            daily_demand=cover.daily_demand,
+        )
+        for line, cover in zip(asked, covers, strict=True)
+    ]
 
 
 def _cover_checks(

@@ -20,6 +20,7 @@ from tools.purchasing.core.coverage import numbers, sent_meanwhile
 from tools.purchasing.core.money import amount_spoken, amount_text
 from tools.purchasing.core.quantities import moved_bp, price_for
 from tools.purchasing.core.states import AWAITED
+from tools.purchasing.core.views import LineView
 from tools.purchasing.service.coverage import coverage
 from tools.purchasing.service.drafting import company_total
 from tools.purchasing.service.reading import views
@@ -261,21 +262,7 @@ def _payload(
         "ship_to": view.ship_to,
         "currency": order.currency,
         "need_by": order.need_by_on.isoformat() if order.need_by_on else None,
-        "lines": [
-            {
-                "line": line.line,
-                "sku": line.sku,
-                "supplier_sku": line.supplier_sku,
-                "name": line.name,
-                "units": line.units,
-                "uom": line.uom,
-                "packs": line.packs,
-                "pack_uom": line.pack_uom,
-                "unit_price": amount_text(line.unit_price_minor, order.currency),
-                "amount": amount_text(line.amount_minor, order.currency),
-            }
-            for line in view.lines
-        ],
+        "lines": [_line_payload(line, order.currency) for line in view.lines],
         "total": view.total,
         "approval": {
             "number": approval.number,
@@ -283,4 +270,19 @@ def _payload(
             "approved_at": decided_at.isoformat(timespec="seconds") if decided_at else None,
             "meaning": "approval",
         },
+    }
+
+
+def _line_payload(line: LineView, currency: str) -> dict[str, object]:
+    return {
+        "line": line.line,
+        "sku": line.sku,
+        "supplier_sku": line.supplier_sku,
+        "name": line.name,
+        "units": line.units,
+        "uom": line.uom,
+        "packs": line.packs,
+        "pack_uom": line.pack_uom,
+        "unit_price": amount_text(line.unit_price_minor, currency),
+        "amount": amount_text(line.amount_minor, currency),
     }
