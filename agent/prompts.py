@@ -109,13 +109,15 @@ def prompt(
         reserved: Tokens of the tool schemas, which count too.
     """
     room = budget - reserved - len(system) // 4
-    turns = _turns(messages)
-    kept = list(turns[-1]) if turns else []
-    for turn in reversed(turns[:-1]):
-        if estimated_tokens([*turn, *kept]) > room:
+    *older, current = _turns(messages) or [[]]
+    kept = _squeezed(current, room)
+    room -= estimated_tokens(kept)
+    for turn in reversed(older):
+        room -= estimated_tokens(turn)
+        if room < 0:
             break
         kept = [*turn, *kept]
-    return [SystemMessage(system), *_merged(_squeezed(kept, room))]
+    return [SystemMessage(system), *_merged(kept)]
 
 
 def estimated_tokens(messages: Sequence[BaseMessage]) -> int:
@@ -140,13 +142,16 @@ def _turns(messages: Sequence[BaseMessage]) -> list[list[BaseMessage]]:
 
 
 def _squeezed(messages: list[BaseMessage], room: int) -> list[BaseMessage]:
+    """Cut tool results to their beginning, oldest first, until the messages fit."""
     squeezed = list(messages)
+    excess = estimated_tokens(messages) - room
     for index, message in enumerate(messages):
-        if estimated_tokens(squeezed) <= room:
+        if excess <= 0:
             break
         if isinstance(message, ToolMessage) and len(message.text) > _OLD_RESULT:
             short = message.text[:_OLD_RESULT] + " ... (cut; call the tool again for the rest)"
             squeezed[index] = message.model_copy(update={"content": short})
+            excess -= (len(message.text) - len(short)) // 4
     return squeezed
 
 
