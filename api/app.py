@@ -16,7 +16,7 @@ from api.bootstrap import System
 from api.gate import Gate
 from api.logging import configure_logging
 from api.problems import Problem
-from api.routes import approvals, health, items, orders, threads
+from api.routes import approvals, health, items, orders, overview, threads
 
 TITLE = "Quartermaster"
 API_VERSION = "1.0.0"  # of the surface: grows with additive changes, /v1 stays
@@ -60,7 +60,7 @@ def create_app(system: System) -> RestDoor:
     problems.install(app)
     app.include_router(health.router)
     v1 = APIRouter(prefix="/v1")
-    for routes in (threads, approvals, items, orders):
+    for routes in (threads, approvals, items, orders, overview):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.add_middleware(

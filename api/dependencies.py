@@ -5,6 +5,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from pydantic import BaseModel, Field
 
 from agent.toolbox import all_tools
 from api.auth import current_actor
@@ -28,6 +29,16 @@ def _background(request: Request) -> Background:
 SystemDep = Annotated[System, Depends(_system)]
 ActorDep = Annotated[Actor, Depends(current_actor)]
 BackgroundDep = Annotated[Background, Depends(_background)]
+
+
+class Answer(BaseModel):
+    """What a tool answered: data, how old it is, and what to be careful about."""
+
+    data: dict[str, Any]
+    as_of: str | None = None
+    data_age_s: int | None = None
+    warnings: list[str] = Field(default_factory=list)
+    refs: list[str] = Field(default_factory=list)
 
 
 def ask(system: System, actor: Actor, tool_name: str, **arguments: Any) -> dict[str, Any]:

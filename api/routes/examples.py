@@ -4,6 +4,10 @@ from typing import Any
 
 from api.problems import MEDIA_TYPE, problem, status_of
 
+ENVELOPE_EXAMPLE: dict[str, Any] = {
+    "as_of": "2026-03-02T09:00:00+00:00", "data_age_s": 0, "warnings": [], "refs": [],
+}  # fmt: skip
+
 Responses = dict[int | str, dict[str, Any]]
 
 

@@ -6,25 +6,15 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlmodel import col, select
 
-from api.dependencies import ActorDep, SystemDep, ask
-from api.routes.examples import answers
+from api.dependencies import ActorDep, Answer, SystemDep, ask
+from api.routes.examples import ENVELOPE_EXAMPLE, answers
 from db.models.catalog import Item
 from tools.errors import InvalidInput, NotEnoughData, NotFound
 
 router = APIRouter(tags=["planning"])
-
-
-class Answer(BaseModel):
-    """What a tool answered: data, how old it is, and what to be careful about."""
-
-    data: dict[str, Any]
-    as_of: str | None = None
-    data_age_s: int | None = None
-    warnings: list[str] = Field(default_factory=list)
-    refs: list[str] = Field(default_factory=list)
 
 
 class ItemShown(BaseModel):
@@ -57,7 +47,6 @@ class ItemDetail(BaseModel):
 
 
 _POSITION = {"sku": "WIDGET-A", "name": "Widget A", "uom": "each", "inventory_position": 840}
-_ENVELOPE = {"as_of": "2026-03-02T09:00:00+00:00", "data_age_s": 0, "warnings": [], "refs": []}
 
 
 @router.get(
@@ -99,7 +88,10 @@ def list_items(
 @router.get(
     "/items/{sku:path}/forecast",
     responses=answers(
-        {"data": {"sku": "WIDGET-A", "horizon_days": 28, "cumulative_mean": 2800}, **_ENVELOPE},
+        {
+            "data": {"sku": "WIDGET-A", "horizon_days": 28, "cumulative_mean": 2800},
+            **ENVELOPE_EXAMPLE,
+        },
         codes=("not_found",),
     ),
 )
@@ -153,28 +145,6 @@ def get_item(
         as_of=position["as_of"],
         warnings=warnings,
     )
-
-
-@router.get(
-    "/recommendations",
-    responses=answers(
-        {
-            "data": {
-                "lines": [{"rec_id": "R-12", "sku": "WIDGET-A", "quantity": 1920}],
-                "total_lines": 1,
-            },
-            **_ENVELOPE,
-        }
-    ),
-)
-def list_recommendations(
-    system: SystemDep,
-    actor: ActorDep,
-    supplier: Annotated[str | None, Query(max_length=120)] = None,
-    limit: Annotated[int | None, Query(ge=1, le=50)] = None,
-) -> Answer:
-    """List what to order today, the most money at risk first."""
-    return Answer(**ask(system, actor, "recommend_orders", supplier=supplier, limit=limit))
 
 
 def encode_cursor(sku_key: str) -> str:

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from api.dependencies import ActorDep, SystemDep, ask
+from api.dependencies import ActorDep, Answer, SystemDep, ask
 from api.routes.examples import answers
-from api.routes.items import Answer
 from db.types import OrderState
 from tools.purchasing.core.money import amount_text
 from tools.purchasing.core.views import LineView, OrderView

@@ -53,7 +53,10 @@ def test_every_operation_is_there(operations: dict[str, Any]) -> None:
         "GET /v1/items/{sku}/forecast",
         "GET /v1/orders",
         "GET /v1/orders/{number}",
+        "GET /v1/orders/{number}/shipment",
         "GET /v1/recommendations",
+        "GET /v1/exceptions",
+        "GET /v1/kpis",
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from fastapi.encoders import jsonable_encoder
 
 from agent.toolbox import all_tools
 from tests.conftest import NOW
@@ -114,11 +115,30 @@ class TestOrders:
         assert door.as_("vera").get("/v1/orders?status=lost").status_code == 422
 
 
-def test_recommendations_answer(door: Door) -> None:
-    response = door.as_("vera").get("/v1/recommendations")
+class TestOverview:
+    @pytest.mark.parametrize(
+        ("path", "tool", "arguments", "key"),
+        [
+            ("/v1/recommendations?limit=3", "recommend_orders", {"limit": 3}, "lines"),
+            ("/v1/exceptions?type=late_po", "list_exceptions", {"types": ["late_po"]}, "counts"),
+            ("/v1/kpis?window_days=30", "get_kpis", {"window_days": 30}, "kpis"),
+            ("/v1/orders/PO-1042/shipment", "check_shipment", {"po_id": "PO-1042"}, "events"),
+        ],
+    )  # fmt: skip
+    def test_says_what_the_tool_says(
+        self, door: Door, path: str, tool: str, arguments: dict[str, object], key: str
+    ) -> None:
+        response = door.as_("vera").get(path)
 
-    assert response.status_code == 200, response.text
-    assert "lines" in response.json()["data"]
+        (asked,) = (known for known in all_tools() if known.name == tool)
+        answer = asked.call(door.system.tool_context(actor_of(door, "vera")), arguments)
+        assert response.status_code == 200, response.text
+        assert response.json()["data"] == jsonable_encoder(answer["data"])
+        assert key in response.json()["data"]
+
+    @pytest.mark.parametrize("path", ["/v1/exceptions?type=x", "/v1/kpis?window_days=1"])
+    def test_impossible_questions(self, door: Door, path: str) -> None:
+        assert door.as_("vera").get(path).status_code == 422
 
 
 class TestKeys:
