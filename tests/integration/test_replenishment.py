@@ -558,7 +558,8 @@ def test_the_same_question_gives_the_same_number_on_every_tool(sqlite_database: 
 
     stock: Any = desk.call(get_stock_position, sku="WIDGET-A")["data"]
     policy: Any = desk.call(compute_reorder_point, sku="WIDGET-A")["data"]
-    line: Any = desk.call(recommend_orders, sku="WIDGET-A")["data"]["lines"][0]
+    listed: Any = desk.call(recommend_orders, sku="WIDGET-A")["data"]
+    line = listed["lines"][0]
     why: Any = desk.call(explain_recommendation, sku="WIDGET-A")["data"]
 
     points = {stock["reorder_point"], policy["reorder_point"], line["reorder_point"]}

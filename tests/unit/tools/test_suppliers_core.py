@@ -182,7 +182,7 @@ class TestReliability:
         assert 0 <= low <= successes / trials <= high <= 1
 
     def test_otif_needs_time_and_quantity(self) -> None:
-        promise = {"promised_on": ORDERED + timedelta(days=10)}
+        promise: dict[str, Any] = {"promised_on": ORDERED + timedelta(days=10)}
         deliveries = [
             _delivery(9, **promise),
             _delivery(11, **promise),

@@ -126,9 +126,6 @@ def _advice(row: _Row) -> Advice:
     arrival = _arrival_days(row)
     inputs = _inputs(row, quantity, stockout, arrival)
     need_by = day_of(row.today, stockout)
-    latest = None
-    if need_by is not None and arrival is not None:
-        latest = need_by - timedelta(days=arrival)
     return Advice(
         case=row.case,
         offer=offer,
@@ -139,13 +136,21 @@ def _advice(row: _Row) -> Advice:
         severity=_severity(row),
         value_at_risk_minor=_value_at_risk(row),
         need_by_on=need_by,
-        latest_order_on=latest,
+        latest_order_on=_latest_order_on(row, need_by, arrival),
         stockout_on=need_by,
         days_of_cover=inputs["days_of_cover"],
         inputs=inputs,
         waterfall=waterfall(inputs, quantity=quantity),
         flags=_flags(row, quantity, stockout, arrival),
     )
+
+
+def _latest_order_on(row: _Row, need_by: date | None, arrival: int | None) -> date | None:
+    """Last day on which an order arrives before the stock-out; today once the policy says order."""
+    latest = None if need_by is None or arrival is None else need_by - timedelta(days=arrival)
+    if not row.plan.is_below_point[row.index]:
+        return latest
+    return row.today if latest is None else min(latest, row.today)
 
 
 def _days(value: float) -> float | None:
