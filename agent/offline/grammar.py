@@ -10,6 +10,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "request_approval",
         (
+            r"^(?!.*\b(?:draft|order|buy)\b.*\b(?:xitem|xqty)\b.*\band\b).*"
             r"\b(?:ask|request|submit|send|get|put|forward|route|escalate|resend|re-?request|"
             r"resubmit|start|have|pass)\b.*\b(?:approv\w*|sign(?:ed)?[ -]?off|signature|"
             r"signed)\b",

@@ -80,13 +80,13 @@ class OfflineChatModel(BaseChatModel):
         """Answer the last message: phrase tool results, or decide what to do."""
         del stop, run_manager  # templates have no end to stop at
         history = read_history(messages)
+        tools = _schemas(kwargs.get("tools") or [])
         if history.current.calls:
-            told = tell(history.current.calls)
+            told = tell(history.current.calls, tools)
             decision = Decision("clarify" if told.is_question else "answer", text=told.text)
             asked = self._understanding(history, {}) if told.is_question else None
             reply = _spoken(decision, asked.whole_request(history) if asked else "")
         else:
-            tools = _schemas(kwargs.get("tools") or [])
             decision = _offered(self._understanding(history, tools).decide(history), tools)
             reply = _spoken(decision, decision.request or history.current.said)
             reply.tool_calls = _tool_calls(decision.calls, len(messages))

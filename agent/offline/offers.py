@@ -33,7 +33,7 @@ def offer_after(calls: Sequence[Call]) -> Offer | None:
 def accepted(turn: Turn) -> Offer | None:
     """The offer of a turn if its reply really made it."""
     offer = offer_after(turn.calls)
-    return offer if offer and offer.question in turn.reply else None
+    return offer if offer and turn.reply.endswith(offer.question) else None
 
 
 def line_to_draft(line: Json) -> Json:

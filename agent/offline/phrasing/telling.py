@@ -4,7 +4,7 @@ Only figures of the results are written. What can be done next is stated as a qu
 a "yes" would do it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from agent.offline.history import Call
@@ -42,8 +42,13 @@ class Told:
     is_question: bool
 
 
-def tell(calls: Sequence[Call]) -> Told:
-    """Phrase all results of a turn."""
+def tell(calls: Sequence[Call], bound: Collection[str]) -> Told:
+    """Phrase all results of a turn.
+
+    Args:
+        calls: The calls of the turn with their results.
+        bound: Names of the tools that can be called; nothing else is offered.
+    """
     parts = [part for part in _parts(calls) if part]
     lasting = [call for call in calls if call.name != "cancel_order"]
     warnings = [str(w) for call in lasting for w in call.envelope.get("warnings") or []]
@@ -53,6 +58,7 @@ def tell(calls: Sequence[Call]) -> Told:
     if age:
         parts.append(age)
     offer = offer_after(calls)
+    offer = offer if offer and offer.tool in bound else None
     if offer is not None:
         parts.append(offer.question)
     text = "\n".join(parts)

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from agent.offline.intents import scorer
 from tests.unit.agent.offline_world import (
     DRAFT,
+    LINE,
     SITUATIONS,
     STOCK,
     answer,
@@ -62,6 +63,20 @@ class TestTools:
             "supplier": "MEDLINE",
             "need_by": "2026-03-06",
         }
+
+    def test_drafts_only_when_told_to_draft_and_to_request(self) -> None:
+        reply = ask("draft 600 wipes and request approval", after="draft")
+
+        assert [call["name"] for call in reply.tool_calls] == ["draft_purchase_order"]
+
+    def test_offers_nothing_that_is_not_bound(self) -> None:
+        data = {"lines": [LINE], "total_lines": 1}
+        messages = turn("order widget-a", [("recommend_orders", {"sku": "WIDGET-A"}, ok(data))])
+
+        reply = answer(messages[:-1], schemas("recommend_orders"))
+
+        assert "Shall I draft it?" in messages[-1].text
+        assert "Shall I draft it?" not in reply.text
 
 
 class TestHonesty:

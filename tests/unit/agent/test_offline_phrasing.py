@@ -6,11 +6,11 @@ import pytest
 
 from agent.offline.history import Call
 from agent.offline.phrasing.telling import tell
-from tests.unit.agent.offline_world import DRAFT, LINE, LINE_2, STOCK, failed, ok
+from tests.unit.agent.offline_world import DRAFT, LINE, LINE_2, STOCK, TOOLS, failed, ok
 
 
 def told(name: str, envelope: dict[str, Any], **arguments: Any) -> str:
-    return tell([Call(name, arguments, envelope)]).text
+    return tell([Call(name, arguments, envelope)], TOOLS).text
 
 
 def test_tells_a_position() -> None:
@@ -76,7 +76,7 @@ class TestProblems:
         matches = [{"sku": "GLOVE-S", "name": "Small"}, {"sku": "GLOVE-M", "name": "Medium"}]
         envelope = failed("ambiguous", "'gloves' fits 2 items", {"matches": matches})
 
-        reply = tell([Call("get_stock_position", {"sku": "gloves"}, envelope)])
+        reply = tell([Call("get_stock_position", {"sku": "gloves"}, envelope)], TOOLS)
 
         expected = "Which one do you mean?\n1. GLOVE-S (Small)\n2. GLOVE-M (Medium)"
         assert (reply.text, reply.is_question) == (expected, True)
