@@ -60,15 +60,14 @@ def _series(
 
 
 def tune_for_bulk(session: Session) -> None:
-    """Let SQLite keep 64 MB of pages and of log: a big import comes back to the same pages.
+    """Let SQLite keep 64 MB of pages: a big import comes back to pages all over a table.
 
-    With the default of 2 MB and 4 MB every page would be read and written again for each batch.
-    The settings concern speed only and stay with the connection.
+    With the default of 2 MB they would be read again for each batch. The log keeps its default
+    size: a longer one is moved into the database by whoever commits next, who then has to wait.
     """
     connection = session.connection()
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA cache_size=-65536")
-        connection.exec_driver_sql("PRAGMA wal_autocheckpoint=16384")
 
 
 def _defaults(table: type[SQLModel]) -> dict[str, Any]:

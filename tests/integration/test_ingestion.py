@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ from tools.ingestion.service import LoadReport
 
 CLOCK = FixedClock(NOW)
 Ingest = Callable[..., LoadReport]
+
+
+@pytest.fixture(autouse=True)
+def _steady_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches do not shrink on a busy machine, so that tests can count them."""
+    monkeypatch.setattr(service, "SLOW_S", 1e9)
 
 
 @pytest.fixture
@@ -327,14 +334,16 @@ class TestInterruption:
             from db.session import Database
             from tests.conftest import NOW
             from tools.clock import FixedClock
-            from tools.ingestion.service import ingest
+            from tools.ingestion import service
+
+            service.SLOW_S = 1e9
 
             def die(done, expected):
                 if done >= 10_000:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-            ingest(Database(sys.argv[1]), "sales", sys.argv[2], clock=FixedClock(NOW),
-                   progress=die, pause_s=0)
+            service.ingest(Database(sys.argv[1]), "sales", sys.argv[2], clock=FixedClock(NOW),
+                           progress=die, pause_s=0)
         """)
         killed = subprocess.run([sys.executable, "-c", script, database.url, path], check=False)
 
@@ -378,6 +387,24 @@ class TestInterruption:
 
         assert seen == [0, 0]
         assert demand(database)
+
+
+def test_transactions_shrink_while_the_machine_is_busy(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sales.csv"
+    TestInterruption().write(path, 9_999)
+    monkeypatch.setattr(service, "SLOW_S", 0.0)
+    done = [0]
+
+    report = service.ingest(
+        sqlite_database, "sales", path, clock=CLOCK, pause_s=0,
+        progress=lambda rows, _: done.append(rows),
+    )  # fmt: skip
+
+    steps = [b - a for a, b in pairwise(done)]
+    assert steps == [5_000, 2_500, 1_250, 625, 625]
+    assert report.rows_good == 9_999
 
 
 quantities = st.sampled_from(["1", "2", "30", "-4", "x", "1e12", ""])

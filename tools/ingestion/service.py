@@ -41,6 +41,7 @@ from tools.ingestion.desk import Batch, Desk, apply_staged, prepare, stage
 
 logger = logging.getLogger(__name__)
 SHOWN_ROWS = 20
+SLOW_S = 0.12  # a transaction that keeps others waiting too long
 _SHOWN = {"row_number", "field", "reason", "value"}
 Progress = Callable[[int, int], None]
 
@@ -173,33 +174,49 @@ def _busy(name: str) -> Conflict:
     )
 
 
+class _Pace:
+    """How many rows go into one transaction: fewer while the machine is busy.
+
+    Others wait for the lock as long as a transaction lasts, so its length is what is kept.
+    """
+
+    def __init__(self) -> None:
+        self.rows = BATCH_ROWS
+
+    def took(self, seconds: float) -> None:
+        """Learn how long the last transaction lasted."""
+        if seconds > SLOW_S:
+            self.rows = max(self.rows // 2, BATCH_ROWS // 8, 1)
+        elif seconds < SLOW_S / 2:
+            self.rows = min(self.rows + self.rows // 4 + 1, BATCH_ROWS)
+
+
 def _stage(
     database: Database, desk: Desk, checker: RowChecker, stream: BinaryIO,
     progress: Progress | None, expected: int, pause_s: float,
 ) -> None:  # fmt: skip
     """Check and store the rows batch by batch, from the watermark on."""
-    done = desk.load.rows_read
-    seen = 0
-    for batch in _batches(open_table(stream).rows, first=done % BATCH_ROWS or BATCH_ROWS):
-        checked = checker.check(batch)  # rows before the watermark too: they must not come twice
-        seen += len(batch)
-        if seen <= done:
-            continue
+    rows = open_table(stream).rows
+    _skip(rows, checker, desk.load.rows_read)
+    pace = _Pace()
+    while batch := list(islice(rows, pace.rows)):
+        checked = checker.check(batch)
         ready = prepare(desk.kind, checked.good)  # nobody has to wait for what is done before
+        started = time.perf_counter()
         with database.write() as session:
             tune_for_bulk(session)
             _store(session, desk, ready, checked.bad, len(batch))
+        pace.took(time.perf_counter() - started)
         if progress is not None:
-            progress(seen, max(expected, seen) if expected else 0)
+            progress(desk.load.rows_read, max(expected, desk.load.rows_read) if expected else 0)
         time.sleep(pause_s)
 
 
-def _batches(rows: Iterator[TextRow], *, first: int) -> Iterator[list[TextRow]]:
-    """Cut rows into batches so that one of them ends at the watermark."""
-    batch = list(islice(rows, first))
-    while batch:
-        yield batch
-        batch = list(islice(rows, BATCH_ROWS))
+def _skip(rows: Iterator[TextRow], checker: RowChecker, count: int) -> None:
+    """Pass over the rows before the watermark; they are checked, for none may come twice."""
+    while count and (batch := list(islice(rows, min(count, BATCH_ROWS)))):
+        checker.check(batch)
+        count -= len(batch)
 
 
 def _store(session: Session, desk: Desk, ready: Batch, bad: list[BadRow], count: int) -> None:
