@@ -98,6 +98,11 @@ class TestDraft:
     def test_the_preferred_supplier_gets_it(self, desk: Desk) -> None:
         assert desk.draft().order.supplier_code == "ACME"
 
+    def test_an_approved_supplier_goes_before_a_preferred_one(self, desk: Desk) -> None:
+        _set(desk, "UPDATE supplier SET is_approved = false WHERE code = 'ACME'")
+
+        assert desk.draft(2000).order.supplier_code == "BOREALIS"
+
     def test_another_supplier_by_name(self, desk: Desk) -> None:
         made = desk.draft(2000, supplier="borealis")
 

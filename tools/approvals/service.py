@@ -42,7 +42,7 @@ from tools.purchasing.service.reading import views
 from tools.purchasing.service.requesting import expire, request_approval
 from tools.purchasing.service.revising import Change, revise
 from tools.purchasing.service.rows import step
-from tools.purchasing.service.submitting import check_authority, check_fresh, submit
+from tools.purchasing.service.submitting import submit
 
 
 def list_approvals(
@@ -111,7 +111,7 @@ def decide(
     said = _Said(
         decision, actor_by_id(session, actor.user_id), reason.strip()[:500], channel, clock, company
     )
-    _check_said(session, approval, order, said)
+    _check_said(approval, said)
     changes = [Change(edit.sku, edit.quantity) for edit in _edits(decision, edits)]
     _record(session, approval, said)
     approval = _follow(session, approval, order, said, changes)
@@ -137,19 +137,20 @@ def _edits(decision: Decision, edits: Sequence[Mapping[str, Any]] | None) -> tup
     return read_edits(edits) if decision is Decision.EDIT else ()
 
 
-def _check_said(session: Session, approval: Approval, order: PurchaseOrder, said: _Said) -> None:
-    """Refuse a decision that this person may not make, or not any more."""
+def _check_said(approval: Approval, said: _Said) -> None:
+    """Refuse a decision that this person may not make, or not any more.
+
+    Limit, separation of duties and freshness of an approval are ``submit``'s to check; its refusal
+    takes the whole transaction back.
+    """
     if not can_approve(said.actor.role):
         raise Forbidden(
             f"a {said.actor.role.value} does not decide about orders",
             details={"reason": "role", "required_role": approval.required_role},
         )
-    if said.decision is Decision.APPROVE:
-        check_authority(session, order, approval, actor=said.actor, company=said.company)
-        check_fresh(session, order, approval, clock=said.clock, company=said.company)
-    elif approval.expires_at <= said.clock.now() and said.decision is not Decision.REJECT:
+    if approval.expires_at <= said.clock.now() and said.decision is not Decision.REJECT:
         raise Conflict(f"approval {approval.number!r} ran out", details={"reason": "expired"})
-    elif said.decision is Decision.RESPOND and not said.reason:
+    if said.decision is Decision.RESPOND and not said.reason:
         raise InvalidInput("an answer needs its text", next_step="Say what to answer.")
 
 

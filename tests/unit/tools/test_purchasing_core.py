@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from db.types import OrderState, Role
 from tests.conftest import NOW
 from tools.errors import Conflict, InvalidInput
+from tools.offers.core import Offer, price_at
 from tools.purchasing.core.authority import rule_for
 from tools.purchasing.core.content import (
     Content,
@@ -143,6 +144,16 @@ class TestPrices:
     )
     def test_the_highest_reached_break_counts(self, units: int, price: int) -> None:
         assert price_for(Terms(800, breaks=((1000, 780), (5040, 760))), units) == price
+
+    @given(
+        st.dictionaries(st.integers(1, 9000), st.integers(1, 900), max_size=4),
+        st.integers(1, 10_000),
+    )
+    def test_an_order_costs_what_planning_said(self, breaks: dict[int, int], units: int) -> None:
+        rising = tuple(sorted(breaks.items()))
+        offer = Offer(1, 1, "ACME", "Acme", "USD", 800, breaks=rising)
+
+        assert price_for(Terms(800, breaks=rising), units) == price_at(offer, units)
 
     @pytest.mark.parametrize(
         ("old", "new", "moved"), [(100, 102, 200), (100, 98, 200), (780, 796, 206), (0, 0, 0)]

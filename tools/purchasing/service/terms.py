@@ -117,14 +117,17 @@ def _active(supplier: Supplier) -> Supplier:
 
 
 def _best_seller(session: Session, lines: Sequence[Wanted]) -> Supplier:
+    """Return who sells all the items: approved before not, then preferred, then cheaper."""
     sellers: list[dict[int, SupplierItem]] = []
+    approved: set[int] = set()
     for line in lines:
         offers = session.exec(
-            select(SupplierItem)
+            select(SupplierItem, Supplier)
             .join(Supplier, col(Supplier.id) == col(SupplierItem.supplier_id))
             .where(SupplierItem.item_id == line.item.id, col(Supplier.is_active).is_(True))
-        )
-        sellers.append({offer.supplier_id: offer for offer in offers})
+        ).all()
+        sellers.append({offer.supplier_id: offer for offer, _ in offers})
+        approved |= {supplier.id for _, supplier in offers if supplier.is_approved}
     common = set.intersection(*(set(offers) for offers in sellers))
     if not common:
         names = ", ".join(repr(line.item.sku) for line in lines)
@@ -135,9 +138,10 @@ def _best_seller(session: Session, lines: Sequence[Wanted]) -> Supplier:
         )
     first = sellers[0]
 
-    def worth(supplier_id: int) -> tuple[int, int, int]:
+    def worth(supplier_id: int) -> tuple[bool, int, int, int]:
         preferred = sum(offers[supplier_id].is_preferred for offers in sellers)
-        return (-preferred, first[supplier_id].unit_price_minor, supplier_id)
+        price = first[supplier_id].unit_price_minor
+        return (supplier_id not in approved, -preferred, price, supplier_id)
 
     return session.get_one(Supplier, min(common, key=worth))
 
