@@ -15,6 +15,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
 NOTICE = "notice"  # ``name`` of an assistant message that states facts from the database
+_SHOWN = 3  # items of a list in the safe reply
 _SCALES = {"k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "bn": 9, "billion": 9}
 _UNIT = r"units?|pcs|pieces|boxes|cases|each|items?|days|times"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
@@ -175,22 +176,21 @@ def _listed(message: ToolMessage) -> Iterator[str]:
     if not envelope.get("ok"):
         yield f"- {name}: {envelope.get('message', 'no result')}"
         return
-    facts = ", ".join(_flat(envelope.get("data") or {}))
-    yield f"- {name}: {facts or 'no data'}"
+    data = envelope.get("data") or {}
+    yield f"- {name}: {_flat(data) or 'see below'}"
+    for value in data.values():
+        for item in value[:_SHOWN] if isinstance(value, list) else ():
+            if isinstance(item, dict):
+                yield f"  - {_flat(item)}"
 
 
-def _flat(data: dict[str, Any], limit: int = 12) -> list[str]:
+def _flat(data: dict[str, Any], limit: int = 12) -> str:
     simple = [
         f"{key.replace('_', ' ')} {value}"
         for key, value in data.items()
         if isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
     ]
-    lists = [
-        f"{len(value)} {key.replace('_', ' ')}"
-        for key, value in data.items()
-        if isinstance(value, list)
-    ]
-    return (simple + lists)[:limit]
+    return ", ".join(simple[:limit])
 
 
 def _parsed(text: str) -> Any:

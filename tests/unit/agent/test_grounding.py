@@ -108,6 +108,7 @@ def test_the_safe_reply_lists_results_of_this_turn_only() -> None:
         "I can only confirm what the tools returned:\n- find item: no item 'X'"
     )
     assert "reorder point 1244" in grounding.safe_reply(conversation())
+    assert "\n  - po PO-1042, quantity 300" in grounding.safe_reply(conversation())
     assert grounding.strays(grounding.safe_reply(conversation()), conversation()) == []
 
 
