@@ -11,12 +11,13 @@ _INSTEAD = re.compile(
 
 def quantities(reading: Reading) -> list[Quantity]:
     """Numbers that may be quantities: prices such as 7.35 without a unit are not."""
-    return [q for q in reading.quantities if q.unit is not None or _is_count(reading, q)]
+    found = [q for q in reading.quantities if q.value > 0]
+    return [q for q in found if q.unit is not None or _is_count(reading, q)]
 
 
 def _is_count(reading: Reading, quantity: Quantity) -> bool:
     written = reading.text[quantity.start : quantity.end]
-    return not re.search(r"\d\.\d\d\b", written) and quantity.value > 0
+    return not re.search(r"\d\.\d\d\b", written)
 
 
 def paired(reading: Reading, items: list[Mention]) -> list[tuple[Mention, Quantity | None]]:

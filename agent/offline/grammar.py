@@ -183,6 +183,10 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "orders",
         (
+            r"^(?:did|has|is|was) (?:it|that|the (?:order|po|draft)) (?:go(?:ne)? out|sent|left|"
+            r"approved|signed|confirmed|waiting)",
+            r"^who (?:needs|has|must|can|should|will|is going) (?:to )?(?:approve|sign|decide)",
+            r"^(?:show|see|display)(?: me)? (?:the|that|this|my|our) (?:order|po|draft)\b",
             r"^(?:what|which|anything|something)\b.*\b(?:unsigned|drafted)\b",
             r"^(?:list |show |see )?(?:me )?(?:all |the |my |our )*(?:drafts|orders|pos)$",
             r"^(?:please |can you )?(?:list|show|which)?\b.*\b(?:open|pending|sent|cancelled|"

@@ -139,7 +139,8 @@ def take_quantities(canvas: Canvas) -> list[Quantity]:
     for match in _QUANTITY.finditer(canvas.left):
         value = float(match["digits"].replace(",", ""))
         value *= (1000 if match["k"] else 1) * (12 if match["dozen"] else 1)
-        found.append(_take_quantity(canvas, match, value))
+        is_negative = re.search(r"(?:^|\s)-$", canvas.text[: match.start()])
+        found.append(_take_quantity(canvas, match, -value if is_negative else value))
     for match in _SPELT_QUANTITY.finditer(canvas.left):
         spelt = number_of_words(match["words"])
         if spelt and (match["words"] != "a" or match["unit"]) and match["words"] != "one":

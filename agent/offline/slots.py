@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent.offline import amounts, replies
-from agent.offline.history import Json
+from agent.offline.history import Json, rows
 from agent.offline.reading import Mention
 from agent.offline.situation import Decision, Request, Situation, ask, call, say, use
 
@@ -35,6 +35,7 @@ _NUMBERED = re.compile(
 )
 _TOP = re.compile(r"\b(?:top|first)\s(?P<count>[2-9]|two|three|four|five)\b")
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
+_ONE_ORDER = re.compile(r"\b(?:it|that|(?:the|this|my) (?:order|po|draft))\b")
 _METRICS = (
     (r"stock.?out", "stockout_rate"), (r"fill.?rate|service level", "fill_rate"),
     (r"cycle time|how long do our orders", "po_cycle_time"), (r"carrying", "carrying_cost"),
@@ -278,7 +279,11 @@ def orders(s: Situation) -> Decision:
     named = next((state for words, state in _STATES if re.search(words, s.text)), None)
     items = [m.value for m in s.items() if not m.is_ambiguous]
     sku = items[0] if items else None
-    return use(call("list_orders", status=named, supplier=s.reading.first("supplier"), sku=sku))
+    supplier = s.reading.first("supplier")
+    known = s.history.order()
+    if known and not (sku or supplier) and _ONE_ORDER.search(s.text):
+        return use(call("list_orders", sku=str(rows(known, "lines")[0].get("sku"))))
+    return use(call("list_orders", status=named, supplier=supplier, sku=sku))
 
 
 def shipment(s: Situation) -> Decision:

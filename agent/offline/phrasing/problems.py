@@ -5,6 +5,7 @@ import re
 from agent.offline.history import Call, Json, rows
 from agent.offline.phrasing.figures import joined, moment, number, units
 
+_VALUE = re.compile(r"^(?:\w+\.)*(\w+): Input should (.*)$")
 _FOR_MODELS = re.compile(r"\b(?:ask|the user|the planner|call|tell)\b", re.IGNORECASE)
 
 
@@ -23,8 +24,10 @@ def problem(call: Call) -> str:
 
 
 def _sentence(call: Call, more: str = "") -> str:
+    more = "" if "Input should" in str(call.envelope.get("message")) else more
     more = "" if _FOR_MODELS.search(more) else more
     message = str(call.envelope.get("message") or "The tool could not do that").strip()
+    message = _VALUE.sub(r"the \1 should \2", message)
     text = message[:1].upper() + message[1:]
     return " ".join(part.rstrip(".") + "." for part in (text, more) if part)
 

@@ -64,6 +64,18 @@ class TestTools:
             "need_by": "2026-03-06",
         }
 
+    @pytest.mark.parametrize("text", ["order -5 widget-a", "order 0 widget-a"])
+    def test_drafts_no_quantity_below_one(self, text: str) -> None:
+        assert [call["name"] for call in ask(text).tool_calls] == ["recommend_orders"]
+
+    @pytest.mark.parametrize(
+        "text", ["did it go out?", "who has to approve it", "show me the order"]
+    )
+    def test_looks_up_the_order_that_was_spoken_of(self, text: str) -> None:
+        calls = ask(text, after="draft").tool_calls
+
+        assert [(c["name"], c["args"]) for c in calls] == [("list_orders", {"sku": "WIDGET-A"})]
+
     def test_drafts_only_when_told_to_draft_and_to_request(self) -> None:
         reply = ask("draft 600 wipes and request approval", after="draft")
 

@@ -136,6 +136,13 @@ class TestProblems:
 
         assert reply == message[0].upper() + message[1:].rstrip(".") + "."
 
+    def test_tells_a_refused_value_in_words(self) -> None:
+        message = "lines.0.quantity: Input should be greater than 0, got 0"
+
+        reply = told("draft_purchase_order", failed("invalid_input", message))
+
+        assert reply == "The quantity should be greater than 0, got 0."
+
     def test_survives_a_result_that_is_no_json(self) -> None:
         reply = told("get_stock_position", failed("error", "The turn ended early."))
 
