@@ -127,16 +127,21 @@ def inventory_value(value_minor: int, currency: str) -> Kpi:
     )
 
 
-def excess_value(value_minor: int, items: int, currency: str) -> Kpi:
-    """Stock beyond the order-up-to level and beyond 90 days of cover, at cost."""
+def excess_value(value_minor: int | None, items: int, currency: str) -> Kpi:
+    """Stock beyond the order-up-to level and beyond 90 days of cover, at cost.
+
+    ``denominator`` is the number of items with excess; no value without a planning run.
+    """
+    value = None if value_minor is None else round(value_minor / 100, 2)
     return Kpi(
         name="excess_value",
         label="excess stock",
-        value=round(value_minor / 100, 2),
+        value=value,
         unit=currency,
         definition="available and on order beyond order-up-to level and 90 days of cover, at cost",
-        numerator=round(value_minor / 100, 2),
+        numerator=value,
         denominator=items,
+        reason="no planning run is stored" if value is None else "",
     )
 
 

@@ -126,9 +126,10 @@ def _excess(session: Session, rates: dict[str, int], currency: str) -> Kpi:
     cost = {
         row[0]: row[1] * rates.get(row[2], 1_000_000) / 1_000_000 for row in session.execute(costs)
     }
-    rows = [r for r in latest_recommendations(session) if r.inputs.get("excess", 0) > 0]
+    planned = latest_recommendations(session)
+    rows = [row for row in planned if row.inputs.get("excess", 0) > 0]
     value = sum(row.inputs["excess"] * cost.get(row.item_id, 0) for row in rows)
-    return core.excess_value(round(value), len(rows), currency)
+    return core.excess_value(round(value) if planned else None, len(rows), currency)
 
 
 def _otif(session: Session, start: date, today: date) -> Kpi:

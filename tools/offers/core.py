@@ -125,10 +125,41 @@ def next_break(offer: Offer, quantity: int) -> tuple[int, int] | None:
     return next((step for step in offer.breaks if step[0] > quantity), None)
 
 
+@dataclass(frozen=True)
+class DeliveryStats:
+    """Deliveries counted, mean and unbiased variance of their days, weighted by units."""
+
+    count: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
+
+    @property
+    def variation(self) -> float | None:
+        """Standard deviation over mean; None below 5 deliveries."""
+        if self.count < SPREAD_NEEDS or self.mean <= 0:
+            return None
+        return math.sqrt(self.variance) / self.mean
+
+
+NO_DELIVERIES = DeliveryStats()
+
+
+def delivery_stats(deliveries: Sequence[Delivery]) -> DeliveryStats:
+    """Mean and unbiased variance of the days of deliveries, weighted by received units."""
+    if not deliveries:
+        return NO_DELIVERIES
+    weights = [max(delivery.received_units, 1) for delivery in deliveries]
+    days = [delivery.days for delivery in deliveries]
+    total, count = sum(weights), len(days)
+    mean = sum(w * d for w, d in zip(weights, days, strict=True)) / total
+    spread = sum(w * (d - mean) ** 2 for w, d in zip(weights, days, strict=True)) / total
+    return DeliveryStats(count, mean, spread * count / (count - 1) if count > 1 else 0.0)
+
+
 def lead_time(
-    own: Sequence[Delivery],
-    of_supplier: Sequence[Delivery] = (),
-    everywhere: Sequence[Delivery] = (),
+    own: DeliveryStats,
+    of_supplier: DeliveryStats = NO_DELIVERIES,
+    everywhere: DeliveryStats = NO_DELIVERIES,
     *,
     quoted_days: float,
 ) -> LeadTime:
@@ -138,28 +169,18 @@ def lead_time(
     fewer it is pulled towards the variation of the supplier, else of all suppliers, else 30 %.
 
     Example:
-        >>> lead_time([], quoted_days=10)
+        >>> lead_time(NO_DELIVERIES, quoted_days=10)
         LeadTime(mean_days=10.0, sd_days=3.0, count=0, source='quoted')
     """
     if quoted_days < 0:
         raise InvalidInput(f"a lead time must be >= 0 days, got {quoted_days!r}")
-    variation = _variation(of_supplier) or _variation(everywhere) or ASSUMED_VARIATION
-    for source, deliveries in (("item", own), ("supplier", of_supplier)):
-        if len(deliveries) >= MEAN_NEEDS:
-            mean, variance = _weighted(deliveries)
-            spread = _shrunk(variance, len(deliveries), variation * mean)
-            return LeadTime(mean, spread, len(deliveries), source)
-    return LeadTime(float(quoted_days), variation * quoted_days, len(own), "quoted")
-
-
-def _weighted(deliveries: Sequence[Delivery]) -> tuple[float, float]:
-    """Mean and unbiased variance of the days, weighted by received units."""
-    weights = [max(delivery.received_units, 1) for delivery in deliveries]
-    total = sum(weights)
-    mean = sum(w * d.days for w, d in zip(weights, deliveries, strict=True)) / total
-    spread = sum(w * (d.days - mean) ** 2 for w, d in zip(weights, deliveries, strict=True)) / total
-    count = len(deliveries)
-    return mean, spread * count / (count - 1) if count > 1 else 0.0
+    known = (stats.variation for stats in (of_supplier, everywhere))
+    variation = next((value for value in known if value is not None), ASSUMED_VARIATION)
+    for source, stats in (("item", own), ("supplier", of_supplier)):
+        if stats.count >= MEAN_NEEDS:
+            spread = _shrunk(stats.variance, stats.count, variation * stats.mean)
+            return LeadTime(stats.mean, spread, stats.count, source)
+    return LeadTime(float(quoted_days), variation * quoted_days, own.count, "quoted")
 
 
 def _shrunk(variance: float, count: int, prior_sd: float) -> float:
@@ -168,13 +189,6 @@ def _shrunk(variance: float, count: int, prior_sd: float) -> float:
     weight = count - 1
     blended = (weight * variance + SPREAD_NEEDS * prior_sd**2) / (weight + SPREAD_NEEDS)
     return math.sqrt(blended)
-
-
-def _variation(deliveries: Sequence[Delivery]) -> float | None:
-    if len(deliveries) < SPREAD_NEEDS:
-        return None
-    mean, variance = _weighted(deliveries)
-    return math.sqrt(variance) / mean if mean > 0 else None
 
 
 def add_working_days(start: date, days: int, working_days: str) -> date:
@@ -220,7 +234,8 @@ def arrival_on(offer: Offer, time: LeadTime, today: date) -> date:
         on += timedelta(days=shift)
     else:
         on = today + timedelta(days=math.ceil(time.mean_days - 1e-9))
-    while str(on.isoweekday()) not in offer.working_days:
+    open_days = set(offer.working_days) & set("1234567") or set("1234567")
+    while str(on.isoweekday()) not in open_days:
         on += timedelta(days=1)
     return on
 

@@ -10,11 +10,14 @@ from db.models.catalog import ExchangeRate, PriceBreak, Supplier, SupplierItem
 from db.models.purchasing import Receipt
 from tools.company import Company
 from tools.offers.core import (
+    NO_DELIVERIES,
     SPREAD_NEEDS,
     Delivery,
+    DeliveryStats,
     LeadTime,
     Offer,
     OnTimeInFull,
+    delivery_stats,
     on_time_in_full,
     quoted_calendar_days,
 )
@@ -97,8 +100,8 @@ class DeliveryHistory:
         self._all_loaded = supplier_ids is None
         self._by_supplier: dict[int, list[Delivery]] = {}
         self._by_item: dict[tuple[int, int], list[Delivery]] = {}
-        self._everywhere: list[Delivery] | None = None
-        self._known: dict[tuple[int, int], LeadTime] = {}
+        self._everywhere: DeliveryStats | None = None
+        self._stats: dict[int, DeliveryStats] = {}
         for supplier_id, item_id, delivery in _deliveries(session, supplier_ids):
             self._by_supplier.setdefault(supplier_id, []).append(delivery)
             if item_id is not None:
@@ -109,25 +112,26 @@ class DeliveryHistory:
         return self._by_supplier.get(supplier_id, [])
 
     def lead_time(self, supplier_id: int, item_id: int, quoted_days: float) -> LeadTime:
-        """Return the lead time, remembered per supplier and item."""
-        key = (supplier_id, item_id)
-        if key not in self._known:
-            own = self._by_item.get(key, [])
-            all_of_supplier = self.of_supplier(supplier_id)
-            needs_more = len(own) < SPREAD_NEEDS and len(all_of_supplier) < SPREAD_NEEDS
-            everywhere = self._all() if needs_more else []
-            self._known[key] = lead_time_of(
-                own, all_of_supplier, everywhere, quoted_days=quoted_days
-            )
-        return self._known[key]
+        """Return the lead time of a supplier for an item."""
+        own = delivery_stats(self._by_item.get((supplier_id, item_id), []))
+        of_supplier = self._of_supplier_stats(supplier_id)
+        is_thin = own.count < SPREAD_NEEDS and of_supplier.count < SPREAD_NEEDS
+        everywhere = self._all() if is_thin else NO_DELIVERIES
+        return lead_time_of(own, of_supplier, everywhere, quoted_days=quoted_days)
 
-    def _all(self) -> list[Delivery]:
+    def _of_supplier_stats(self, supplier_id: int) -> DeliveryStats:
+        if supplier_id not in self._stats:
+            self._stats[supplier_id] = delivery_stats(self.of_supplier(supplier_id))
+        return self._stats[supplier_id]
+
+    def _all(self) -> DeliveryStats:
         if self._everywhere is None:
             if self._all_loaded:
                 groups = self._by_supplier.values()
-                self._everywhere = [delivery for group in groups for delivery in group]
+                found = [delivery for group in groups for delivery in group]
             else:
-                self._everywhere = [row[2] for row in _deliveries(self._session, None)]
+                found = [row[2] for row in _deliveries(self._session, None)]
+            self._everywhere = delivery_stats(found)
         return self._everywhere
 
 
@@ -146,14 +150,16 @@ def _deliveries(
 
 
 def _price_breaks(session: Session, item_ids: list[int] | None) -> dict[int, list[tuple[int, int]]]:
-    statement = select(PriceBreak).order_by(col(PriceBreak.min_units))
+    statement: Any = select(
+        PriceBreak.supplier_item_id, PriceBreak.min_units, PriceBreak.unit_price_minor
+    ).order_by(col(PriceBreak.min_units))
     if item_ids is not None:
         statement = statement.join(
             SupplierItem, col(SupplierItem.id) == col(PriceBreak.supplier_item_id)
         ).where(col(SupplierItem.item_id).in_(item_ids))
     found: dict[int, list[tuple[int, int]]] = {}
-    for step in session.exec(statement):
-        found.setdefault(step.supplier_item_id, []).append((step.min_units, step.unit_price_minor))
+    for offer_id, least, price in session.execute(statement):
+        found.setdefault(offer_id, []).append((least, price))
     return found
 
 

@@ -38,6 +38,7 @@ def test_cycle_time_is_the_median() -> None:
         core.days_of_supply(100, 0.0, 90),
         core.carrying_cost_share(100, 0.25, 0.0, 90),
         core.supplier_otif(None, 0, 0),
+        core.excess_value(None, 0, "USD"),
     ],
     ids=lambda kpi: kpi.name,
 )

@@ -16,6 +16,7 @@ from tools.offers.core import (
     add_working_days,
     arrival_on,
     calendar_days,
+    delivery_stats,
     landed_cost,
     lead_time,
     money,
@@ -44,10 +45,18 @@ def _delivery(days: int, units: int = 100, **changes: Any) -> Delivery:
     return Delivery(ORDERED, ORDERED + timedelta(days=days), **(values | changes))
 
 
+def _lead_time(
+    own: list[Delivery], of_supplier: list[Delivery] | None = None, *, quoted_days: float
+) -> LeadTime:
+    return lead_time(
+        delivery_stats(own), delivery_stats(of_supplier or []), quoted_days=quoted_days
+    )
+
+
 class TestLeadTime:
     def test_of_fixture_p(self) -> None:
         # mean 9; squared deviations 8 * 4 = 32; 32 / (9 - 1) = 4
-        found = lead_time([_delivery(d) for d in (7, 11, 7, 11, 9, 7, 11, 7, 11)], quoted_days=9)
+        found = _lead_time([_delivery(d) for d in (7, 11, 7, 11, 9, 7, 11, 7, 11)], quoted_days=9)
 
         assert found == LeadTime(9.0, 2.0, 9, "item")
 
@@ -55,15 +64,15 @@ class TestLeadTime:
         # (300 * 10 + 50 * 20 + 50 * 20) / 400 = 12.5
         own = [_delivery(10, 300), _delivery(20, 50), _delivery(20, 50)]
 
-        assert lead_time(own, quoted_days=9).mean_days == 12.5
+        assert _lead_time(own, quoted_days=9).mean_days == 12.5
 
     def test_two_receipts_are_too_few_for_an_own_mean(self) -> None:
-        found = lead_time([_delivery(30), _delivery(30)], quoted_days=10)
+        found = _lead_time([_delivery(30), _delivery(30)], quoted_days=10)
 
         assert (found.mean_days, found.source, found.count) == (10, "quoted", 2)
 
     def test_falls_back_to_the_supplier_and_says_so(self) -> None:
-        found = lead_time([], [_delivery(d) for d in (8, 10, 12, 10, 10)], quoted_days=5)
+        found = _lead_time([], [_delivery(d) for d in (8, 10, 12, 10, 10)], quoted_days=5)
 
         assert (found.mean_days, found.source, found.count) == (10, "supplier", 5)
         assert found.sd_days == pytest.approx(math.sqrt(2))  # (4 + 4) / 4
@@ -72,16 +81,16 @@ class TestLeadTime:
         # supplier: mean 10, sd 2 -> variation 0.2, prior sd 2; own variance 0 with n = 3:
         # sqrt((2 * 0 + 5 * 4) / 7) = 1.690
         supplier = [_delivery(d) for d in (8, 12, 8, 12, 10, 8, 12, 8, 12)]
-        found = lead_time([_delivery(10)] * 3, supplier, quoted_days=9)
+        found = _lead_time([_delivery(10)] * 3, supplier, quoted_days=9)
 
         assert found.sd_days == pytest.approx(math.sqrt(20 / 7), abs=1e-9)
 
     def test_nothing_known_assumes_30_percent(self) -> None:
-        assert lead_time([], quoted_days=10) == LeadTime(10.0, 3.0, 0, "quoted")
+        assert _lead_time([], quoted_days=10) == LeadTime(10.0, 3.0, 0, "quoted")
 
     def test_refuses_a_negative_quote(self) -> None:
         with pytest.raises(InvalidInput, match="lead time"):
-            lead_time([], quoted_days=-1)
+            _lead_time([], quoted_days=-1)
 
 
 class TestWorkingDays:
