@@ -155,6 +155,11 @@ def signed(value: float) -> str:
     return f"{MINUS if value < 0 else '+'} {units(abs(value))}"
 
 
+def whole(text: str, style: str = "") -> Text:
+    """A line that is never broken, such as a path to copy."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
+
+
 def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
     """Labels and values, aligned."""
     table = Table.grid(padding=(0, 2, 0, 0))

@@ -200,7 +200,7 @@ def _decide(shell: Terminal, approval: Mapping[str, Any]) -> None:
         shell.show(Padding(rendering.reply(settled.narration), (0, 2)))
     for delivery in settled.deliveries:
         path = delivered_file(shell, delivery.reference)
-        shell.show(Text(), Text(f"$ cat {path}", style="bold"))
+        shell.show(Text(), rendering.whole(f"$ cat {path}", "bold"))
         shell.show(Text(path.read_text(encoding="utf-8").rstrip()))
 
 
@@ -221,6 +221,7 @@ def _what_next(shell: Terminal) -> None:
     from rich.text import Text
 
     from api.cli import screens
+    from api.rendering import whole
 
     folder = shell.settings.data_dir
     rows = [
@@ -233,5 +234,5 @@ def _what_next(shell: Terminal) -> None:
     ]
     shell.show(Text(), Text("Try next", style="bold"))
     if folder != Path(".quartermaster"):
-        rows.insert(0, (f"export QM_DATA_DIR={folder}", "the commands below find this demo"))
+        shell.show(whole(f"export QM_DATA_DIR={folder}   # then the commands find this demo"))
     shell.show(screens.next_steps(rows))

@@ -30,6 +30,7 @@ from api.rendering import (
     spark,
     units,
     waterfall,
+    whole,
 )
 
 STATE_STYLE = {
@@ -376,7 +377,7 @@ def delivery_line(delivery: Data, folder: str) -> Text:
     if delivery["error"]:
         text = f"{delivery['order_number']} could not be delivered: {delivery['error']}"
         return Text(f"{text}. It is tried again.", style="red")
-    return Text(f"{delivery['order_number']} delivered: {folder}/{delivery['reference']}", "green")
+    return whole(f"{delivery['order_number']} delivered: {folder}/{delivery['reference']}", "green")
 
 
 def next_steps(rows: Iterable[tuple[str, str]]) -> Table:

@@ -7,14 +7,14 @@ traceback. Nothing heavy is imported before a command runs: ``--help`` must star
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -144,12 +144,18 @@ class Terminal:
     def show(self, *renderables: "RenderableType") -> None:
         """Print for people; no trailing blanks when the output is a file or a pipe."""
         if self.out.is_terminal:
-            self.out.print(*renderables, sep="\n")
+            self._print(renderables)
             return
         with self.out.capture() as captured:
-            self.out.print(*renderables, sep="\n")
+            self._print(renderables)
         lines = captured.get().splitlines()
         self.out.out(*(line.rstrip() for line in lines), sep="\n", highlight=False)
+
+    def _print(self, renderables: "Sequence[RenderableType]") -> None:
+        for renderable in renderables:
+            is_whole = bool(getattr(renderable, "no_wrap", False))  # print() forgets it for a text
+            overflow: Literal["ignore"] | None = "ignore" if is_whole else None
+            self.out.print(renderable, crop=False, no_wrap=is_whole or None, overflow=overflow)
 
     def emit(self, value: Any) -> None:
         """Print for machines."""
