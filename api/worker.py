@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.session import Database
-from db.types import Actor, OutboxState
+from db.types import Actor, OutboxState, Role
 from tools.approvals import service as approvals
 from tools.audit import service as audit
 from tools.clock import Clock
-from tools.errors import ExternalError
+from tools.errors import ExternalError, Forbidden
+from tools.identity.core import can_approve
 from tools.outbox import service as outbox
 from tools.outbox.gateway import Channel
 from tools.purchasing.service.submitting import mark_sent
@@ -74,7 +75,13 @@ def settle(
     reason: str,
     clock: Clock,
 ) -> None:
-    """Record what a person found out about a delivery in doubt: it arrived, or send it again."""
+    """Record what a person found out about a delivery in doubt: it arrived, or send it again.
+
+    Raises:
+        Forbidden: The actor is neither an admin nor somebody who decides about orders.
+    """
+    if not can_approve(actor.role) and actor.role is not Role.ADMIN:
+        raise Forbidden(f"a {actor.role.value} does not settle deliveries")
     with database.write() as session:
         audit.lock(session)
         row = outbox.settle(

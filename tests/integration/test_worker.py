@@ -16,7 +16,7 @@ from db.session import Database
 from db.types import OrderState, OutboxState
 from tests.conftest import NOW
 from tests.factories_orders import Desk
-from tools.errors import Conflict, ExternalError
+from tools.errors import Conflict, ExternalError, Forbidden
 from tools.outbox.core import LEASE
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +119,15 @@ class TestFailure:
         assert desk.order().state is state
         assert len(desk.deliver()) == (0 if was_delivered else 1)
         assert desk.audit().ok
+
+    def test_who_may_only_look_settles_nothing(self, desk: Desk) -> None:
+        _try(desk, Failing(is_idempotent=False))
+
+        with pytest.raises(Forbidden):
+            settle(
+                desk.database, desk.outbox()[0].key, was_delivered=True,
+                actor=desk.world.actors["vera"], reason="", clock=desk.clock,
+            )  # fmt: skip
 
     def test_what_was_tried_may_have_arrived_and_cannot_be_taken_back(self, desk: Desk) -> None:
         _try(desk, Failing())
