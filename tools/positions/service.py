@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, case, func, or_
+from sqlalchemy import case, func, or_
 from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlmodel import Session, col, select
 
@@ -138,47 +138,41 @@ def _open_receipts(
     return receipts, drafts
 
 
-def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date) -> Select[Any]:
-    balance = (
-        col(PurchaseOrderLine.ordered_units)
-        - col(PurchaseOrderLine.received_units)
-        - col(PurchaseOrderLine.short_closed_units)
-    )
-    forgotten = datetime.combine(as_of - timedelta(days=DRAFT_LIFE_DAYS), time.min, UTC)
-    is_open = or_(
-        col(PurchaseOrder.state).in_(ON_ORDER_STATES),
-        (col(PurchaseOrder.state) == OrderState.DRAFT)
-        & (col(PurchaseOrder.created_at) >= forgotten),
-    )
+def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date) -> Any:
+    """Lines with an open balance, of submitted orders and of drafts that are not forgotten."""
+    line, order = PurchaseOrderLine, PurchaseOrder
+    ended = col(line.received_units) + col(line.short_closed_units)
+    balance = col(line.ordered_units) - ended
     shipments = _shipments().subquery()
-    statement: Select[Any] = (
-        select(  # type: ignore[call-overload]
-            PurchaseOrderLine.item_id,
-            PurchaseOrder.location_id,
-            PurchaseOrder.id.label("order_id"),  # type: ignore[attr-defined]
-            PurchaseOrder.number,
-            PurchaseOrder.state,
-            PurchaseOrder.sent_at,
-            balance.label("units"),
-            col(PurchaseOrderLine.promise_on).label("line_promise"),
-            col(PurchaseOrder.promise_on).label("order_promise"),
-            shipments.c.eta_on,
-            shipments.c.shipped,
-        )
-        .join(PurchaseOrder, col(PurchaseOrder.id) == col(PurchaseOrderLine.order_id))
-        .outerjoin(shipments, shipments.c.order_id == col(PurchaseOrder.id))
-        .where(is_open, balance > 0)
-        .where(
-            *_scope(
-                col(PurchaseOrderLine.item_id),
-                col(PurchaseOrder.location_id),
-                location_id,
-                item_ids,
-            )
-        )
-        .order_by(col(PurchaseOrder.number))
+    statement: Any = select(  # type: ignore[call-overload]
+        line.item_id,
+        order.location_id,
+        order.id.label("order_id"),  # type: ignore[attr-defined]
+        order.number,
+        order.state,
+        order.sent_at,
+        balance.label("units"),
+        col(line.promise_on).label("line_promise"),
+        col(order.promise_on).label("order_promise"),
+        shipments.c.eta_on,
+        shipments.c.shipped,
     )
-    return statement
+    return (
+        statement.join(order, col(order.id) == col(line.order_id))
+        .outerjoin(shipments, shipments.c.order_id == col(order.id))
+        .where(_is_open(as_of), balance > 0)
+        .where(*_scope(col(line.item_id), col(order.location_id), location_id, item_ids))
+        .order_by(col(order.number))
+    )
+
+
+def _is_open(as_of: date) -> Any:
+    forgotten = datetime.combine(as_of - timedelta(days=DRAFT_LIFE_DAYS), time.min, UTC)
+    is_recent = col(PurchaseOrder.created_at) >= forgotten
+    return or_(
+        col(PurchaseOrder.state).in_(ON_ORDER_STATES),
+        (col(PurchaseOrder.state) == OrderState.DRAFT) & is_recent,
+    )
 
 
 def _shipments() -> Any:

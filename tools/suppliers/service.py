@@ -3,6 +3,7 @@
 Offers and lead times are read in ``tools.offers``, below planning.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -15,7 +16,7 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput, NotFound
 from tools.offers.service import best_offer, exchange_rates, lead_time, offers, reliability
-from tools.suppliers.core import choice_reason, option_view, supplier_options
+from tools.suppliers.core import SupplierOption, choice_reason, option_view, supplier_options
 
 __all__ = ["best_offer", "compare_offers", "lead_time", "offers"]
 
@@ -47,26 +48,31 @@ def compare_offers(
         raise NotFound(
             f"nobody sells {item.sku!r}", next_step="Load a supplier file with its terms."
         )
-    records = reliability(session, [option.offer.supplier_id for option in options])
-    shown = [
-        option_view(
-            option,
-            otif=records[option.offer.supplier_id].otif,
-            note=records[option.offer.supplier_id].note,
-            currency=company.currency,
-        )
-        for option in options
-    ]
     best = options[0]
     return {
         "sku": item.sku,
         "name": item.name,
         "quantity": quantity,
         "uom": item.uom,
-        "options": shown,
+        "options": _shown(session, options, company.currency),
         "recommended": best.offer.supplier_name if best.is_feasible else None,
         "why": choice_reason(options, company.currency),
     }
+
+
+def _shown(
+    session: Session, options: Sequence[SupplierOption], currency: str
+) -> list[dict[str, Any]]:
+    records = reliability(session, [option.offer.supplier_id for option in options])
+    return [
+        option_view(
+            option,
+            otif=records[option.offer.supplier_id].otif,
+            note=records[option.offer.supplier_id].note,
+            currency=currency,
+        )
+        for option in options
+    ]
 
 
 def _date(text: str, today: date) -> date:

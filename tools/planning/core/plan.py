@@ -118,33 +118,39 @@ def evaluate_offers(
     cover = window_totals(daily, days + rules.cover_days[terms.case]) - total
     usual = np.maximum(np.ceil(cover - 1e-9), 1).astype(np.int64)
     lot = order_quantities(usual, terms.moq, terms.multiple, terms.limit)
-    numbers = reorder_points(
-        PolicyInputs(
-            demand_total=total,
-            demand_total_sd=total_sd,
-            demand_mean=mean,
-            lead_time_sd=terms.lead_time_sd,
-            service_rate=rules.service_rate[terms.case],
-            order_quantity=np.maximum(lot, 1).astype(np.float64),
-            adi=rules.adi[terms.case],
-            empirical_buffer=empirical_buffer,
-            is_fill_rate=rules.is_fill_rate[terms.case],
-            is_lost_sales=np.zeros(len(total), dtype=np.bool_),
-            method=rules.method[terms.case],
-        )
+    inputs = PolicyInputs(
+        demand_total=total,
+        demand_total_sd=total_sd,
+        demand_mean=mean,
+        lead_time_sd=terms.lead_time_sd,
+        service_rate=rules.service_rate[terms.case],
+        order_quantity=np.maximum(lot, 1).astype(np.float64),
+        adi=rules.adi[terms.case],
+        empirical_buffer=empirical_buffer,
+        is_fill_rate=rules.is_fill_rate[terms.case],
+        is_lost_sales=np.zeros(len(total), dtype=np.bool_),
+        method=rules.method[terms.case],
     )
+    numbers = reorder_points(inputs)
     priced = lot if quantity is None else quantity
-    landed = landed_costs(
-        prices_at(priced, terms.price, terms.steps, terms.step_prices) * terms.rate,
+    landed = _landed(terms, priced, numbers.safety_stock, mean, carrying_rate)
+    return Evaluated(days, total, mean, cover, numbers, landed)
+
+
+def _landed(
+    terms: Terms, quantity: Ints, safety_stock: Floats, mean: Floats, carrying_rate: float
+) -> Floats:
+    """Landed cost of a unit in company minor units."""
+    return landed_costs(
+        prices_at(quantity, terms.price, terms.steps, terms.step_prices) * terms.rate,
         terms.duty_rate,
         terms.order_cost * terms.rate,
-        priced.astype(np.float64),
+        quantity.astype(np.float64),
         terms.lead_time,
-        numbers.safety_stock,
+        safety_stock,
         mean * 365,
         carrying_rate=carrying_rate,
     )
-    return Evaluated(days, total, mean, cover, numbers, landed)
 
 
 def choose(terms: Terms, landed: Floats, cases: int) -> Ints:

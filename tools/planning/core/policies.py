@@ -193,14 +193,9 @@ def one_row(
         "lead_time_sd": lead_time_sd, "review_period": review_period,
         "demand_total": demand_mean * days if demand_total is None else demand_total,
     }  # fmt: skip
-    for name, value in values.items():
-        if not (np.isfinite(value) and value >= 0):
-            raise InvalidInput(f"{name} must be a number >= 0, got {value!r}")
-    if measure == ServiceMeasure.FILL_RATE and not (order_quantity and order_quantity > 0):
-        raise InvalidInput(
-            f"a fill rate needs an order quantity > 0, got {order_quantity!r}",
-            next_step="Give the quantity that one order brings.",
-        )
+    _require_numbers(values)
+    if measure == ServiceMeasure.FILL_RATE:
+        _require_quantity(order_quantity)
     row: dict[str, object] = {
         "demand_total": values["demand_total"],
         "demand_total_sd": demand_sd * np.sqrt(days),
@@ -310,6 +305,20 @@ def reorder_point(inputs: PolicyInputs) -> int:
         1244
     """
     return int(reorder_points(inputs).reorder_point[0])
+
+
+def _require_numbers(values: dict[str, float]) -> None:
+    for name, value in values.items():
+        if not (np.isfinite(value) and value >= 0):
+            raise InvalidInput(f"{name} must be a number >= 0, got {value!r}")
+
+
+def _require_quantity(order_quantity: float | None) -> None:
+    if order_quantity is None or not order_quantity > 0:
+        raise InvalidInput(
+            f"a fill rate needs an order quantity > 0, got {order_quantity!r}",
+            next_step="Give the quantity that one order brings.",
+        )
 
 
 def _require_level(level: float) -> None:
