@@ -3,20 +3,25 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from api.bootstrap import build_system
+from api.cli.identity import key_keeper, terminal_actor
 from api.cli.main import app
 from api.settings import load_settings
 from tests.e2e.conftest import ROOT
+from tools.errors import Forbidden, InvalidInput, NotAuthenticated
 from tools.identity import service as identity
 from tools.purchasing.tool import draft_purchase_order, request_approval
 from tools.replenishment.tool import recommend_orders
@@ -342,6 +347,35 @@ class TestOperating:
 
         assert key.startswith("qm_live_")
         assert run("keys", "revoke", key.split("_")[2]).exit_code == 0
+
+
+class TestWho:
+    def test_the_key_says_who_and_nobody_speaks_for_another(self, run: Run) -> None:
+        key = run("keys", "create", "mona").stdout.strip()
+        system = build_system(load_settings())
+        with_key: Any = SimpleNamespace(api_key=SecretStr(key), user="pat")
+
+        assert terminal_actor(system, with_key, None).login == "mona"
+        with pytest.raises(InvalidInput, match="'pat'"):
+            terminal_actor(system, with_key, "pat")
+        with pytest.raises(Forbidden, match="administrator"):
+            key_keeper(system, with_key, None)
+        system.close()
+
+    def test_a_shared_database_wants_a_key(self, shop: Path) -> None:
+        assert shop.is_dir()
+        system = build_system(load_settings())
+        system.database.is_sqlite = False
+
+        with pytest.raises(NotAuthenticated, match="shared"):
+            terminal_actor(system, system.settings, "mona")
+        system.close()
+
+    def test_the_card_names_somebody_who_may(self, shop: Path) -> None:
+        said = CliRunner().invoke(app, ["chat"], input="draft 2400 of 85099B\nyes\n").stdout
+
+        assert shop.is_dir()
+        assert re.search(r"quartermaster approve a-\d+ --as (mona|anna)", said), said
 
 
 class TestChatting:
