@@ -218,11 +218,6 @@ def add_working_days(start: date, days: int, working_days: str) -> date:
     return day
 
 
-def calendar_days(start: date, days: int, working_days: str) -> int:
-    """Calendar days that ``days`` working days from ``start`` take, closures bridged."""
-    return (add_working_days(start, days, working_days) - start).days
-
-
 def arrival_on(offer: Offer, time: LeadTime, today: date) -> date:
     """Day on which an order of today is expected: quoted working days, or measured days.
 
@@ -292,23 +287,16 @@ def on_time_in_full(
         >>> on_time_in_full([]).strict is None
         True
     """
-    promised = [delivery for delivery in deliveries if delivery.promised_on is not None]
+    promised = [(d, (d.received_on - d.promised_on).days) for d in deliveries if d.promised_on]
     if not promised:
         return OnTimeInFull(None, None, 0)
-    on_time = [d for d in promised if _is_on_time(d, early_days, late_days)]
+    on_time = [d for d, late in promised if -early_days <= late <= late_days]
     full = sum(delivery.received_units >= delivery.ordered_units for delivery in on_time)
     credited = sum(min(d.received_units, d.ordered_units) for d in on_time)
-    ordered = sum(delivery.ordered_units for delivery in promised)
+    ordered = sum(delivery.ordered_units for delivery, _ in promised)
     low, high = wilson_interval(full, len(promised))
     by_quantity = credited / ordered if ordered else None
     return OnTimeInFull(full / len(promised), by_quantity, len(promised), low, high)
-
-
-def _is_on_time(delivery: Delivery, early_days: int, late_days: int) -> bool:
-    if delivery.promised_on is None:
-        return False
-    late = (delivery.received_on - delivery.promised_on).days
-    return -early_days <= late <= late_days
 
 
 def landed_cost(
