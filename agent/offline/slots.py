@@ -213,7 +213,11 @@ def explain(s: Situation) -> Decision:
 
 
 def simulate(s: Situation) -> Decision:
-    """One call for each change, and one for all of them together."""
+    """One call for each change, and one for all of them together.
+
+    A change for some days only moves no reorder point of today, so the level that holds while it
+    lasts is asked for too.
+    """
     skus = items_of(s)
     if isinstance(skus, Decision):
         return skus
@@ -224,6 +228,8 @@ def simulate(s: Situation) -> Decision:
             s.reading.text,
         )
     variants = list(changes) if len(changes) < 2 else [*changes, _merged(changes)]
+    if "start" in changes[0]:
+        variants.insert(1, {"demand_change_pct": changes[0]["demand_change_pct"]})
     calls = [call("simulate_scenario", sku=sku, **v) for sku in skus[:2] for v in variants]
     return use(*calls)
 

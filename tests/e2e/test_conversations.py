@@ -261,12 +261,24 @@ class TestWhatIf:
     def test_passes_the_days_of_the_fair(self, desk: Desk) -> None:
         desk.say("stock of widget-a")
 
-        calls, _ = desk.say("spring fair 3-16 May, assume +40 %, and what if Acme slips a week?")
+        calls, reply = desk.say(
+            "spring fair 3-16 May, assume +40 %, and what if Acme slips a week?"
+        )
 
         fair = {"demand_change_pct": 40, "start": "2026-05-03", "end": "2026-05-16"}
         slip = {"lead_time_change_days": 7}
-        wanted = [{"sku": "WIDGET-A", **change} for change in (fair, slip, fair | slip)]
-        assert [arguments for _, arguments in calls] == wanted
+        lasting = {"demand_change_pct": 40}
+        changes = (fair, lasting, slip, fair | slip)
+        assert [a for _, a in calls] == [{"sku": "WIDGET-A", **change} for change in changes]
+        for words in (
+            "from 3 May to 16 May",
+            "while it lasts: reorder point 1,741",
+            "481",
+            "1,955",
+        ):
+            assert words in reply
+        assert "nothing was changed" in reply.lower()
+        assert desk.orders() == []
 
 
 class TestAmbiguityAndUnits:

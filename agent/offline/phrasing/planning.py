@@ -201,6 +201,10 @@ def simulations(calls: Sequence[Call]) -> str:
     lines = [f"{title(calls[0].data)} today: {_plan(base)}."]
     for call in calls:
         data = call.data
+        if _holds_while(data.get("changes") or {}, calls):
+            scenario = data.get("scenario") or {}
+            lines.append(f"- while it lasts: {_levels(scenario)}.")
+            continue
         line = f"- {_changes(data.get('changes') or {})}: {_plan(data.get('scenario') or {})}"
         shortage = (data.get("scenario") or {}).get("first_stockout_date")
         line += f"; first stock-out {day(shortage)}" if shortage else ""
@@ -210,13 +214,23 @@ def simulations(calls: Sequence[Call]) -> str:
     return "\n".join(lines)
 
 
+def _holds_while(changes: Json, calls: Sequence[Call]) -> bool:
+    """The same change of demand without dates, beside one with dates."""
+    if changes.get("start") or changes.get("lead_time_change_days"):
+        return False
+    others = [call.data.get("changes") or {} for call in calls]
+    same = [c for c in others if c.get("demand_change_pct") == changes.get("demand_change_pct")]
+    return bool(changes.get("demand_change_pct")) and any(c.get("start") for c in same)
+
+
 def _plan(values: Json) -> str:
     quantity = values.get("order_quantity")
-    order = f", order {number(quantity)}" if quantity is not None else ""
-    return (
-        f"reorder point {number(values.get('reorder_point'), 0)}, safety stock "
-        f"{number(values.get('safety_stock'), 0)}{order}"
-    )
+    return _levels(values) + (f", order {number(quantity)}" if quantity is not None else "")
+
+
+def _levels(values: Json) -> str:
+    point, stock = values.get("reorder_point"), values.get("safety_stock")
+    return f"reorder point {number(point, 0)}, safety stock {number(stock, 0)}"
 
 
 def _changes(changes: Json) -> str:
