@@ -139,5 +139,5 @@ class Recommendation(SQLModel, table=True):
     severity: str = Field(default="info", max_length=16)  # critical, warning, info
     value_at_risk_minor: int = whole(0)
     waterfall: list[dict[str, Any]] = document(list)
-    inputs: dict[str, Any] = document()  # every number behind the advice, so the row explains itself
+    inputs: dict[str, Any] = document()  # the numbers behind the advice
     flags: list[str] = document(list)

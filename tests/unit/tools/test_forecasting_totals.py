@@ -94,6 +94,19 @@ class TestCalibration:
         index = totals.LEVELS.index(0.95)
         assert spread.quantiles[:, 1, index].mean() == pytest.approx(900 + 1.645 * 66, rel=0.02)
 
+    def test_a_series_that_took_off_does_not_widen_its_steady_neighbours(self) -> None:
+        # the root mean square of errors would be made by the one series that grew a hundredfold
+        units = np.random.default_rng(1).normal(100, 20, (60, 365))
+        units[0, 300:] *= 100
+        past = replay.replay(units, origins=replay.origins_of(365, season=DAILY), season=DAILY)
+        pool = np.zeros(60, dtype=np.int64)
+
+        found = totals.calibrate(units, past, pool=pool, horizons=[28])
+        spread = totals.spread(units, np.full((60, 28), 100.0), found, pool=pool, horizons=[28])
+
+        steady = 20 * 28**0.5 * 2**0.5 * 1.2  # days, uncertain level, few separate stretches
+        assert np.median(spread.sd[1:, 0]) <= 1.3 * steady
+
     def test_few_errors_say_nothing_about_a_tail(self) -> None:
         units = np.random.default_rng(2).poisson(5, (1, 70)).astype(float)
 

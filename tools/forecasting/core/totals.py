@@ -36,13 +36,11 @@ class Calibration:
 
     Attributes:
         horizons: Shape (h,): periods, increasing.
-        sd: Shape (buckets, h): root mean square, tails trimmed; does not decrease with h.
         quantiles: Shape (buckets, h, levels).
         count: Shape (buckets, h): errors behind each figure.
     """
 
     horizons: IntArray
-    sd: FloatArray
     quantiles: FloatArray
     count: IntArray
 
@@ -72,7 +70,7 @@ def calibrate(
     """
     pools = int(pool.max(initial=0)) + 1
     running = _running(units)
-    sd, quantiles, counts, tested = [], [], [], []
+    quantiles, counts, tested = [], [], []
     for horizon in horizons:
         groups = _errors(running, past, pool, pools, horizon)
         if min(len(group) for group in groups) < LEAST_ERRORS:
@@ -80,14 +78,10 @@ def calibrate(
         tested.append(horizon)
         counts.append([len(group) for group in groups])
         quantiles.append([np.quantile(group, LEVELS) for group in groups])
-        sd.append([_trimmed_sd(group) for group in groups])
-    shape = (pools, len(tested))
-    spread = np.array(sd).reshape(shape[::-1]).T
     return Calibration(
         np.array(tested, dtype=np.int64),
-        np.maximum.accumulate(spread, axis=1) if tested else spread,
         np.array(quantiles).reshape(len(tested), pools, len(LEVELS)).transpose(1, 0, 2),
-        np.array(counts, dtype=np.int64).reshape(shape[::-1]).T,
+        np.array(counts, dtype=np.int64).reshape(len(tested), pools).T,
     )
 
 
@@ -129,18 +123,13 @@ def _widening(origins: IntArray, horizon: int) -> float:
     return float(np.sqrt(1 + 1 / separate))
 
 
-def _trimmed_sd(errors: FloatArray) -> float:
-    low, high = np.quantile(errors, [0.005, 0.995])
-    return float(np.sqrt((np.clip(errors, low, high) ** 2).mean()))
-
-
 @dataclass(frozen=True)
 class Spread:
     """Spread of the totals of each series, in units.
 
     Attributes:
         horizons: Shape (h,): periods.
-        sd: Shape (n, h).
+        sd: Shape (n, h): of the normal distribution with the same upper tail; does not decrease.
         quantiles: Shape (n, h, levels); ordered, not negative, capped by the history.
         is_tested: False when too few past forecasts were there and days were taken as independent.
     """
@@ -174,17 +163,27 @@ def spread(
     total = np.cumsum(daily, axis=1)[:, steps - 1]
     if is_tested:
         scale = series_scale(units)[:, None]
-        sd = calibration.sd[pool][:, : len(steps)] * scale
         quantiles = (
             total[..., None] + calibration.quantiles[pool][:, : len(steps)] * scale[..., None]
         )
     else:
         scale = _UNTESTED_WIDENING * np.nanstd(units, axis=1)[:, None]
-        sd = scale * np.sqrt(steps)
-        quantiles = total[..., None] + sd[..., None] * ndtri(LEVELS)
+        quantiles = total[..., None] + (scale * np.sqrt(steps))[..., None] * ndtri(LEVELS)
     cap = np.maximum(_CAP * _highest_totals(units, steps), total)[..., None]
     quantiles = np.maximum.accumulate(np.clip(quantiles, 0.0, cap), axis=2)
-    return Spread(steps, sd, quantiles, is_tested)
+    return Spread(steps, _matching_sd(total, quantiles), quantiles, is_tested)
+
+
+def _matching_sd(total: FloatArray, quantiles: FloatArray) -> FloatArray:
+    """Return the sd with which a normal distribution has the calibrated 95 % quantile.
+
+    Errors of totals are heavy-tailed: their root mean square is made by a few series that took off,
+    and a safety stock on it would be many times the demand. Stock needs the upper tail to be right.
+    Where the forecast was too high in the past, a quarter of the 90 % interval is the floor.
+    """
+    low, high = quantiles[..., LEVELS.index(0.05)], quantiles[..., LEVELS.index(0.95)]
+    z = float(ndtri(0.95))
+    return np.maximum.accumulate(np.maximum(high - total, (high - low) / 4) / z, axis=1)
 
 
 def _highest_totals(units: FloatArray, horizons: IntArray) -> FloatArray:
