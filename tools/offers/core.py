@@ -362,8 +362,7 @@ def landed_costs(
     spread = np.where(annual_demand > 0, annual_demand, 1.0)
     buffer = np.where(annual_demand > 0, np.maximum(safety_stock, 0.0) * carried / spread, 0.0)
     freight = order_cost / np.maximum(quantity, 1.0)
-    result: Floats = unit_price * (1 + duty_rate) + freight + pipeline + buffer
-    return result
+    return np.asarray(unit_price * (1 + duty_rate) + freight + pipeline + buffer)
 
 
 def to_company_minor(amount_minor: int, currency: str, rates_micro: dict[str, int]) -> int:
