@@ -136,7 +136,7 @@ def without_negation(text: str) -> tuple[str, bool]:
 
     Example:
         >>> without_negation("don't order yet, just show me the stock")
-        ('just show me the stock', True)
+        ('show me the stock', True)
     """
     lowered = text.lower()
     match = None if _NO_OBJECTION.search(lowered) else _NEGATED.search(lowered)
