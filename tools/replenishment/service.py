@@ -40,6 +40,7 @@ from tools.positions.service import Pair, positions_by_pair
 from tools.replenishment.core import line_view
 
 _CHUNK = 2000
+_MOST_NAMED = 500  # more changed items than this are read with all the others
 
 
 def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun:
@@ -138,7 +139,9 @@ class CurrentAdvice:
         if self.run is None:
             return ["computed now: there is no planning run of today"]
         if self.recomputed:
-            return [f"stock, orders or policy of {self.recomputed} items changed: recomputed"]
+            return [
+                f"stock, orders, forecast or policy changed for {self.recomputed} items: recomputed"
+            ]
         return []
 
 
@@ -165,14 +168,12 @@ def current_recommendations(
     stored = latest_recommendations(session, run, location_id=location_id, item_ids=item_ids)
     changed = _changed_pairs(session, stored, today, location_id, item_ids)
     kept = [Current(r, True) for r in stored if (r.item_id, r.location_id) not in changed]
+    few = {pair[0] for pair in changed} if len(changed) <= _MOST_NAMED else item_ids
     advices = (
-        fresh_advice(
-            session, clock=clock, company=company, item_ids={pair[0] for pair in changed},
-            location_id=location_id,
-        )
+        fresh_advice(session, clock=clock, company=company, item_ids=few, location_id=location_id)
         if changed
         else []
-    )  # fmt: skip
+    )
     fresh_ones = [
         _unsaved(advice)
         for advice in advices
