@@ -58,13 +58,6 @@ def advise_pair(
     return _advise(session, [case], clock=clock, company=company, change=change)[0]
 
 
-def case_of(
-    session: Session, item_id: int, location_id: int, *, clock: Clock, company: Company
-) -> Case:
-    """Return everything that is known about one item at one location."""
-    return read_cases(session, today_of(clock, company), [item_id], location_id)[0]
-
-
 def without_unsent_orders(position: StockPosition) -> StockPosition:
     """Return the position as it would be without drafts and orders that nobody has sent."""
     unsent = ("pending_approval", "approved")
