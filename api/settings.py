@@ -126,6 +126,10 @@ class Settings(BaseSettings):
     user: str = Field(
         default="pat", min_length=1, max_length=64, description="Login of the terminal's user."
     )
+    api_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="API key that says who sits at the terminal; needed on a shared database.",
+    )
     host: str = Field(
         default="127.0.0.1", description="Address on which `quartermaster serve` listens."
     )

@@ -212,6 +212,7 @@ def _open_order(
         number="PO-1042", supplier_id=acme.id, location_id=main.id, state=OrderState.CONFIRMED,
         currency="USD", total_minor=300 * 800, fingerprint="f" * 64,
         promise_on=TODAY + timedelta(days=4), requested_by_id=requester.user_id,
+        is_imported=True,  # ordered before there was an audit trail
         created_at=NOW - timedelta(days=5), sent_at=NOW - timedelta(days=5),
         confirmed_at=NOW - timedelta(days=4),
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from api.worker import Delivery, deliver_due
 from db.models.audit import AuditEvent
@@ -28,15 +28,6 @@ from tools.purchasing.service.requesting import request_approval
 from tools.purchasing.service.revising import Change, revise
 from tools.purchasing.service.terms import LineRequest
 
-
-def make_orders_world(session: Session) -> WorldP:
-    """Fixture P whose open order came from the ERP, so that the trail need not prove it."""
-    world = make_world_p(session)
-    world.open_order.is_imported = True
-    session.flush()
-    return world
-
-
 _built: list[tuple[sqlite3.Connection, WorldP]] = []
 
 
@@ -47,7 +38,7 @@ def _world_in(database: Database) -> WorldP:
         copy.backup(_connection(database))
         return world
     with database.write() as session:
-        world = make_orders_world(session)
+        world = make_world_p(session)
     if database.is_sqlite:
         copy = sqlite3.connect(":memory:", check_same_thread=False)
         _connection(database).backup(copy)

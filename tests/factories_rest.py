@@ -37,7 +37,6 @@ def make_template(folder: Path) -> Path:
     system = build_system(settings_in(folder), clock=clock)
     with system.database.write() as session:
         world = make_world_p(session)
-        world.open_order.is_imported = True  # ordered before there was a trail
         keys = {
             login: create_api_key(session, login, label="test", clock=clock)
             for login in world.actors

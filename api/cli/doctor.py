@@ -151,16 +151,16 @@ def _forecasts(system: "System") -> Check:
 def _model_server(settings: "Settings") -> Check:
     if not settings.model_url:
         return Check("chat model", "ok", "built in, offline (QM_MODEL_URL is not set)")
-    import httpx
+    import httpx2
 
     address = settings.model_url.rstrip("/") + "/models"
     key = settings.model_api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = httpx.get(address, headers=headers, timeout=10)
+        answer = httpx2.get(address, headers=headers, timeout=10)
         answer.raise_for_status()
         names = [str(model["id"]) for model in answer.json()["data"]]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
         return Check("chat model", "problem", f"{address} does not answer: {error}")
     if settings.model_name and settings.model_name not in names:
         return Check(

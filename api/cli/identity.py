@@ -40,18 +40,19 @@ def terminal_actor(system: "System", settings: "Settings", as_login: str | None)
     return actor
 
 
-def key_keeper(system: "System", settings: "Settings", as_login: str | None) -> "Actor | None":
-    """Return who may make and revoke API keys here; None for the first key of a shared database.
+def administrator(system: "System", settings: "Settings", as_login: str | None) -> "Actor | None":
+    """Return who may add people and make keys here; None while the database is being set up.
 
     The local operator may: the database file is theirs. On a shared database and with a key it
-    takes an administrator.
+    takes an administrator. Before there is a person (on a shared database: a key), anybody who can
+    open the database sets it up.
     """
     key = _api_key(settings)
-    if not key and not system.database.is_sqlite and not _has_keys(system):
+    if not key and not _is_set_up(system):
         return None
     actor = terminal_actor(system, settings, as_login)
     if key and actor.role is not Role.ADMIN:
-        raise Forbidden(f"{actor.login!r} is {actor.role.value}; API keys take an administrator")
+        raise Forbidden(f"{actor.login!r} is {actor.role.value}; this takes an administrator")
     return actor
 
 
@@ -69,14 +70,14 @@ def somebody(system: "System", settings: "Settings", role: str) -> str | None:
 
 
 def _api_key(settings: "Settings") -> str:
-    key = getattr(settings, "api_key", None)
-    return key.get_secret_value() if key else ""
+    return settings.api_key.get_secret_value()
 
 
-def _has_keys(system: "System") -> bool:
+def _is_set_up(system: "System") -> bool:
     from sqlmodel import select
 
-    from db.models.identity import ApiKey
+    from db.models.identity import ApiKey, User
 
+    first = select(User.id) if system.database.is_sqlite else select(ApiKey.id)
     with system.database.read() as session:
-        return session.exec(select(ApiKey.id).limit(1)).first() is not None
+        return session.exec(first.limit(1)).first() is not None

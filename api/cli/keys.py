@@ -18,11 +18,11 @@ def create(
 ) -> None:
     """Make a key; it is shown once and only its hash is kept."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        from api.cli.identity import key_keeper
+        from api.cli.identity import administrator
         from tools.identity import service as identity
 
         system = shell.system
-        by = key_keeper(system, shell.settings, as_login)
+        by = administrator(system, shell.settings, as_login)
         with system.database.write() as session:
             key = identity.create_api_key(session, login, label=label, clock=system.clock, by=by)
         if is_json:
@@ -40,11 +40,11 @@ def revoke(
 ) -> None:
     """Make a key worthless, at once."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        from api.cli.identity import key_keeper
+        from api.cli.identity import administrator
         from tools.identity import service as identity
 
         system = shell.system
-        by = key_keeper(system, shell.settings, as_login) or shell.actor()
+        by = administrator(system, shell.settings, as_login) or shell.actor()
         with system.database.write() as session:
             identity.revoke_api_key(session, key_id, clock=system.clock, by=by)
         if is_json:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from api.bootstrap import build_system
-from api.cli.identity import key_keeper, terminal_actor
+from api.cli.identity import administrator, terminal_actor
 from api.cli.main import app
 from api.settings import load_settings
 from tests.e2e.conftest import ROOT
@@ -359,7 +359,7 @@ class TestWho:
         with pytest.raises(InvalidInput, match="'pat'"):
             terminal_actor(system, with_key, "pat")
         with pytest.raises(Forbidden, match="administrator"):
-            key_keeper(system, with_key, None)
+            administrator(system, with_key, None)
         system.close()
 
     def test_a_shared_database_wants_a_key(self, shop: Path) -> None:

@@ -10,10 +10,12 @@ from db.models.identity import ApiKey, RoleLimit, User
 from db.types import Actor, Role
 from tools.audit import service as audit
 from tools.clock import Clock
-from tools.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from tools.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from tools.identity.core import KeyParts, effective_limit, is_secret, read_key, secret_hash
 from tools.identity.core import write_key as written_key
 
+# What a new company starts with, minor units of its currency; the other roles never approve.
+STARTING_LIMITS = {Role.PLANNER: 1_000_000, Role.APPROVER: 2_500_000, Role.MANAGER: 10_000_000}
 _NOBODY = bytes(32)
 _USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -88,6 +90,71 @@ def highest_limit(session: Session) -> int | None:
     ]
     known = [limit for limit in limits if limit is not None]
     return None if len(known) < len(limits) else max(known, default=0)
+
+
+def add_user(
+    session: Session,
+    login: str,
+    *,
+    role: Role,
+    clock: Clock,
+    name: str = "",
+    email: str = "",
+    limit_minor: int | None = None,
+    by: Actor | None = None,
+) -> Actor:
+    """Add a person; the first one brings the starting limits of the roles along.
+
+    Args:
+        session: A write transaction.
+        login: 1 to 64 small letters, digits, dots, dashes or underscores.
+        role: What the person may do.
+        clock: Time of the audit row.
+        name: How the person is called; the login when empty.
+        email: Where the person is reached.
+        limit_minor: What this person may approve alone instead of the role's limit, minor units.
+        by: Who adds; None for the very first person of a database.
+
+    Raises:
+        InvalidInput: The login has other characters, or the limit is negative.
+        Conflict: The login is taken.
+    """
+    if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", login) is None:
+        raise InvalidInput(
+            f"a login is made of small letters, digits, dots, dashes and underscores, got {login!r}"
+        )
+    if limit_minor is not None and limit_minor < 0:
+        raise InvalidInput(f"an approval limit cannot be negative, got {limit_minor!r}")
+    audit.lock(session)
+    if session.exec(select(User.id).where(User.login == login)).first() is not None:
+        raise Conflict(f"the login {login!r} is taken", next_step="Choose another login.")
+    if session.exec(select(RoleLimit)).first() is None:
+        limits = {known: STARTING_LIMITS.get(known, 0) for known in Role}
+        session.add_all(RoleLimit(role=r, approval_limit_minor=m) for r, m in limits.items())
+    user = User(
+        login=login,
+        name=(name or login)[:120],
+        email=email[:200],
+        role=role,
+        approval_limit_minor=limit_minor,
+        created_at=clock.now(),
+    )
+    session.add(user)
+    session.flush()
+    audit.append(
+        session,
+        at=clock.now(),
+        actor=by or audit.SYSTEM,
+        action="user.added",
+        object_id=login,
+        after={"role": role.value, "approval_limit_minor": limit_minor},
+    )
+    return _actor(user)
+
+
+def list_users(session: Session) -> list[User]:
+    """Return everybody, by login."""
+    return list(session.exec(select(User).order_by(User.login)))
 
 
 def create_api_key(

@@ -1,0 +1,78 @@
+"""`quartermaster users`: the people of a database."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import typer
+
+from api.cli.terminal import AsOption, JsonOption, terminal
+from db.types import Role
+from tools.errors import InvalidInput
+
+app = typer.Typer(help="People, their roles and limits.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    login: Annotated[str, typer.Argument(help="Short name to sign in with, such as mona.")],
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.PLANNER,
+    name: Annotated[str, typer.Option(help="How they are called.")] = "",
+    email: Annotated[str, typer.Option(help="Where they are reached.")] = "",
+    limit: Annotated[
+        str, typer.Option(help="What they may approve alone, such as 2500; the role's otherwise.")
+    ] = "",
+    as_login: AsOption = None,
+    is_json: JsonOption = False,
+) -> None:
+    """Add a person; the first one sets the usual limits of the roles."""
+    with terminal(as_login=as_login, is_json=is_json, may_create=True) as shell:
+        from api.cli.identity import administrator
+        from tools.identity import service as identity
+
+        own_limit = _minor(limit, shell.settings.company_currency)
+        system = shell.system
+        by = administrator(system, shell.settings, as_login)
+        with system.database.write() as session:
+            actor = identity.add_user(
+                session, login, role=role, name=name, email=email, limit_minor=own_limit,
+                clock=system.clock, by=by,
+            )  # fmt: skip
+        if is_json:
+            shell.emit({"ok": True, "data": {"login": actor.login, "role": actor.role.value}})
+        else:
+            typer.echo(f"Added {actor.name} ({actor.login}), {actor.role.value}.")
+
+
+@app.command(name="list")
+def list_people(as_login: AsOption = None, is_json: JsonOption = False) -> None:
+    """Show everybody."""
+    with terminal(as_login=as_login, is_json=is_json) as shell:
+        from tools.identity import service as identity
+
+        with shell.system.database.read() as session:
+            users = identity.list_users(session)
+        if is_json:
+            rows = [
+                {"login": u.login, "name": u.name, "role": u.role.value, "active": u.is_active}
+                for u in users
+            ]
+            shell.emit({"ok": True, "data": {"users": rows}})
+            return
+        for user in users:
+            state = "" if user.is_active else "  not active"
+            typer.echo(f"{user.login:<16} {user.role.value:<10} {user.name}{state}")
+
+
+def _minor(limit: str, currency: str) -> int | None:
+    """Read an amount of company currency; an empty text is no amount."""
+    from tools.purchasing.core.money import minor_digits
+
+    try:
+        amount = Decimal(limit) if limit else None
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if amount is None:
+        return None
+    if not amount.is_finite() or not 0 <= amount < 10**12:
+        raise InvalidInput(f"a limit is an amount such as 2500.00, got {limit!r}")
+    return int(amount.scaleb(minor_digits(currency)))
