@@ -187,9 +187,9 @@ def _severity(row: _Row) -> str:
 
 
 def _value_at_risk(row: _Row) -> int:
-    """Sales value of expected demand and safety stock that the projection does not cover."""
+    """Sales value of the units expected to be missing before an order of today can help."""
     rate = row.rates_micro.get(row.case.currency, MILLION) / MILLION
-    return round(float(row.plan.uncovered[row.index]) * row.case.unit_value_minor * rate)
+    return round(float(row.plan.expected_short[row.index]) * row.case.unit_value_minor * rate)
 
 
 def _inputs(
@@ -207,7 +207,7 @@ def _inputs(
         "lowest_balance": math.floor(row.plan.lowest_balance[row.index]),
         "days_of_cover": round(numbers["available"] / mean, 1) if mean > 0 else None,
         "next_order_in_days": round(max(position - point, 0) / mean, 1) if mean > 0 else None,
-        "value_at_risk_units": math.ceil(row.plan.uncovered[row.index]),
+        "value_at_risk_units": math.ceil(row.plan.expected_short[row.index]),
         "excess": _excess(row, mean),
     }
     numbers["cover_after_order"] = cover_of(numbers, quantity)

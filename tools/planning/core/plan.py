@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tools.offers.core import landed_costs, prices_at
 from tools.planning.core.policies import PolicyInputs, PolicyNumbers, reorder_points
 from tools.planning.core.quantities import NO_LIMIT, order_quantities, raised_to_break
+from tools.planning.core.service_levels import normal_loss
 from tools.positions.core import projected_balance, stockout_days, window_totals
 
 Floats = npt.NDArray[np.float64]
@@ -79,7 +80,7 @@ class Plan:
     price: Ints
     stockout: Floats
     lowest_balance: Floats
-    uncovered: Floats
+    expected_short: Floats
     is_short: Flags
     is_below_safety: Flags
     is_below_point: Flags
@@ -211,7 +212,6 @@ def plan(
     quantity = _with_price_break(rules, terms, evaluated, rounded, position, limit, carrying_rate)
     lowest = _lowest(projected_balance(available, rules.daily, receipts), evaluated.window_days)
     safety = point - lead_demand
-    uncovered = np.maximum(safety - lowest, 0.0)
     return Plan(
         lead_demand=lead_demand,
         safety_stock=safety,
@@ -222,7 +222,7 @@ def plan(
         price=prices_at(quantity, terms.price, terms.steps, terms.step_prices),
         stockout=stockout_days(available, rules.daily, receipts),
         lowest_balance=lowest,
-        uncovered=np.where(evaluated.demand_total > 0, uncovered, 0.0),
+        expected_short=_expected_short(lowest, evaluated),
         is_short=lowest < 0,
         is_below_safety=lowest < safety,
         is_below_point=is_below,
@@ -276,6 +276,14 @@ def _with_price_break(
         demand_mean=evaluated.demand_mean,
         carrying_rate=carrying_rate,
     )
+
+
+def _expected_short(lowest: Floats, evaluated: Evaluated) -> Floats:
+    """Units expected to be missing before an order of today can help: sigma * G(lowest / sigma)."""
+    sigma = np.maximum(evaluated.numbers.sigma_ltd, 1e-9)
+    short = sigma * normal_loss(lowest / sigma)
+    result: Floats = np.where(evaluated.demand_total > 0, short, 0.0)
+    return result
 
 
 def _lowest(balance: Floats, days: Floats) -> Floats:
