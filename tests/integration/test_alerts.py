@@ -23,14 +23,14 @@ def test_fixture_p(database: Database) -> None:
 
     rows = envelope["data"]["exceptions"]
     assert envelope["data"]["counts"] == {"below_rop": 1, "projected_stockout": 1, "late_po": 1}
-    assert [row["type"] for row in rows] == ["below_rop", "projected_stockout", "late_po"]
+    assert [row["type"] for row in rows] == ["late_po", "below_rop", "projected_stockout"]
     # 840 - 900 = -60 on the eve of the arrival; sigma 208.806: k = -0.2874, G(k) = 0.55898,
     # so 116.72 units are expected to be missing, at 12.00
-    assert float(rows[0]["value_at_risk"]) == pytest.approx(1400.62, abs=0.5)
-    assert "840" in rows[0]["why"]
-    assert "1,244" in rows[0]["why"]
-    assert rows[1]["due"] == day(8).isoformat()
-    assert (rows[2]["po"], rows[2]["severity"]) == ("PO-1042", "critical")
+    assert float(rows[1]["value_at_risk"]) == pytest.approx(1400.62, abs=0.5)
+    assert "840" in rows[1]["why"]
+    assert "1,244" in rows[1]["why"]
+    assert rows[2]["due"] == day(8).isoformat()
+    assert (rows[0]["po"], rows[0]["severity"]) == ("PO-1042", "critical")
     assert envelope["warnings"] == []
 
 

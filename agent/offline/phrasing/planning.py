@@ -16,7 +16,7 @@ from agent.offline.phrasing.figures import (
     units,
 )
 
-MOST_LISTED = 10
+MOST_LISTED = 5  # what fits beside a question; the rest is a page or a command away
 _NONE = {
     "late_po": "No late orders.",
     "unconfirmed_po": "No unconfirmed orders.",
@@ -40,17 +40,18 @@ def recommendations(call: Call) -> str:
     currency = call.data.get("currency")
     total = money(call.data.get("total_amount"), currency)
     count = call.data.get("total_lines") or len(lines)
+    today = str(call.envelope.get("as_of") or "")[:10]
     if len(lines) == 1:
-        return _line(lines[0])
+        return _line(lines[0], today)
     listed = "\n".join(
-        f"{at}. {_short_line(line)}" for at, line in enumerate(lines[:MOST_LISTED], 1)
+        f"{at}. {_short_line(line, today)}" for at, line in enumerate(lines[:MOST_LISTED], 1)
     )
     shown = f", the first {MOST_LISTED} here" if len(lines) > MOST_LISTED else ""
     head = f"{number(count)} items need action, {total} in all, by value at risk{shown}:"
     return f'{head}\n{listed}\nSay for example "draft the first one".'
 
 
-def _line(line: Json) -> str:
+def _line(line: Json, today: str) -> str:
     if not line.get("quantity"):
         position = number(line.get("inventory_position"))
         point = number(line.get("reorder_point"), 0)
@@ -61,15 +62,15 @@ def _line(line: Json) -> str:
         f"point {number(line.get('reorder_point'), 0)}{_timing(line)}.",
         f"Suggest {units(line.get('quantity'), line.get('uom'))} from {line.get('supplier')} at "
         f"{unit_price}, {money(line.get('amount'), line.get('currency'))}"
-        f"{_rec_id(line)}{_deadline(line)}.",
+        f"{_rec_id(line)}{_deadline(line, today)}.",
     ]
     return " ".join(parts)
 
 
-def _short_line(line: Json) -> str:
+def _short_line(line: Json, today: str) -> str:
     """One item of a list: what to order first, then why."""
     if not line.get("quantity"):
-        return _line(line)
+        return _line(line, today)
     amount = money(line.get("amount"), line.get("currency"))
     quantity = units(line.get("quantity"), line.get("uom"))
     position = number(line.get("inventory_position"))
@@ -78,7 +79,7 @@ def _short_line(line: Json) -> str:
     when = f", runs out in {number(runs_out)} days" if runs_out is not None else ""
     return (
         f"{title(line)}: {quantity} from {line.get('supplier')}, {amount}{_rec_id(line)}. Position "
-        f"{position} against {point}{when}{_deadline(line)}."
+        f"{position} against {point}{when}{_deadline(line, today)}."
     )
 
 
@@ -95,9 +96,11 @@ def _timing(line: Json) -> str:
     return f"; {', '.join(parts)}" if parts else ""
 
 
-def _deadline(line: Json) -> str:
+def _deadline(line: Json, today: str) -> str:
     latest = line.get("latest_order_date")
-    return f", order by {day(latest)}" if latest else ""
+    if not latest:
+        return ""
+    return ", order today" if latest <= today else f", order by {day(latest)}"
 
 
 def exceptions(call: Call) -> str:
