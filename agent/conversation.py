@@ -13,7 +13,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langsmith import tracing_context
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from agent import records
 from agent.graph import RECURSION_LIMIT, build_graph
@@ -106,9 +106,33 @@ class Conversations:
             NotFound: The person has no such thread.
             InvalidInput: The message is empty or too long.
         """
-        text = records.checked_text(text)
-        message = {"thread_id": thread_id, "role": "user", "text": text, "client_key": client_key}
-        return self._queue(message, actor.user_id, {"text": text}, owner=actor)
+        return self._queue_text(actor, thread_id, text, client_key)[0]
+
+    def say(
+        self,
+        actor: Actor,
+        thread_id: str,
+        text: str,
+        *,
+        client_key: str | None = None,
+        on_event: Listener | None = None,
+    ) -> int:
+        """``post`` and ``execute`` in one go, for a door that answers in its own process.
+
+        The message and the start of the run are stored in one transaction: one wait for the disk
+        less than with a worker. Return the run's id.
+
+        Raises:
+            NotFound: The person has no such thread.
+            InvalidInput: The message is empty or too long.
+            Conflict: Another run kept the thread busy for too long; this one stays queued.
+        """
+        run_id, claimed = self._queue_text(actor, thread_id, text, client_key, holder=uuid4().hex)
+        if claimed is None:
+            self.execute(run_id, on_event=on_event)
+        else:
+            self._run(claimed, on_event)
+        return run_id
 
     def post_decision(self, approval_number: str) -> int | None:
         """Queue a run that tells the order's thread what a person decided; None without a thread.
@@ -137,7 +161,7 @@ class Conversations:
             "text": f"{order.number} ({approval_number}): {done}",
             "client_key": f"{approval_number}:v{approval.version}:{order.state}",
         }
-        return self._queue(message, thread.owner_id, {"decision": approval_number})
+        return self._queue(message, thread.owner_id, {"decision": approval_number})[0]
 
     def execute(self, run_id: int, *, on_event: Listener | None = None) -> None:
         """Answer a queued run; does nothing when it is not queued any more.
@@ -147,10 +171,12 @@ class Conversations:
             Conflict: Another run kept the thread busy for too long; this one stays queued.
         """
         claimed = self._claim(run_id)
-        if claimed is None:
-            return
+        if claimed is not None:
+            self._run(claimed, on_event)
+
+    def _run(self, claimed: records.Claim, on_event: Listener | None) -> None:
         journal = RunJournal(
-            run_id=run_id,
+            run_id=claimed.run_id,
             thread_id=claimed.thread_id,
             clock=self._clock,
             write=self._database.write,
@@ -162,7 +188,7 @@ class Conversations:
                 reply, state = self._answer(claimed, journal), RunState.COMPLETED
             except Exception:
                 incident = uuid4().hex[:8]
-                logger.exception("turn failed", extra={"run": run_id, "incident": incident})
+                logger.exception("turn failed", extra={"run": claimed.run_id, "incident": incident})
                 reply, state = _apology(incident), RunState.FAILED
             except BaseException:
                 self._finish(claimed, journal, records.INTERRUPTED, RunState.CANCELLED)
@@ -227,6 +253,19 @@ class Conversations:
         self._heart.stop()
         self._memory.conn.close()
 
+    def _queue_text(
+        self,
+        actor: Actor,
+        thread_id: str,
+        text: str,
+        client_key: str | None,
+        *,
+        holder: str | None = None,
+    ) -> tuple[int, records.Claim | None]:
+        text = records.checked_text(text)
+        message = {"thread_id": thread_id, "role": "user", "text": text, "client_key": client_key}
+        return self._queue(message, actor.user_id, {"text": text}, owner=actor, holder=holder)
+
     def _queue(
         self,
         message: dict[str, Any],
@@ -234,8 +273,12 @@ class Conversations:
         work: dict[str, Any],
         *,
         owner: Actor | None = None,
-    ) -> int:
-        """Store a message and its run, or find the run that its key got before."""
+        holder: str | None = None,
+    ) -> tuple[int, records.Claim | None]:
+        """Store a message and its run, or find the run that its key got before.
+
+        With a ``holder`` the new run is claimed in the same transaction if the thread is free.
+        """
         where = (message["thread_id"], message["client_key"])
         message |= {"author_id": actor_id, "created_at": self._clock.now()}
         try:
@@ -244,14 +287,27 @@ class Conversations:
                     records.check_owner(session, owner, message["thread_id"])
                 before = records.inbound(session, *where)
                 if before is not None:
-                    return before
-                return records.queue(session, message, actor_id=actor_id, work=work)
+                    return before, None
+                run_id = records.queue(session, message, actor_id=actor_id, work=work)
+                return run_id, self._claimed_if_free(session, run_id, holder)
         except IntegrityError:  # the same message came in twice at the same time
             with self._database.read() as session:
                 before = records.inbound(session, *where)
                 if before is None:
                     raise
-                return before
+                return before, None
+
+    def _claimed_if_free(
+        self, session: Session, run_id: int, holder: str | None
+    ) -> records.Claim | None:
+        if holder is None:
+            return None
+        try:
+            return records.claim(
+                session, run_id, holder=holder, now=self._clock.now(), lease=self._lease
+            )
+        except Conflict:
+            return None
 
     def _claim(self, run_id: int) -> records.Claim | None:
         holder = uuid4().hex

@@ -4,7 +4,7 @@
 task per tool call (``Send``), ``add_messages``, SqliteSaver on a file with ``durability="exit"``,
 the same scripted model and the same tools called in the same way. It keeps no message, run, event
 or result rows, has no lease, no history repair, no grounding check and no role filter. Ours is
-``post`` + ``execute`` with all of that, on files, as in production. Both run alternately, each
+``say`` with all of that, on files, as in the terminal. Both run alternately, each
 turn in a new thread; medians are compared.
 """
 
@@ -114,7 +114,7 @@ class Bench:
 
     def turn(self, agent: Conversations, thread: str | None = None) -> None:
         thread = thread or agent.create_thread(self.paul)
-        agent.execute(agent.post(self.paul, thread, "How much WIDGET-A is there?"))
+        agent.say(self.paul, thread, "How much WIDGET-A is there?")
 
 
 class BareState(TypedDict):

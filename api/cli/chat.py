@@ -34,10 +34,9 @@ class Chat:
 
     def say(self, text: str) -> None:
         """Send a message and show what happens until the reply is complete."""
-        run_id = self._conversations.post(self._actor, self.thread_id, text)
         try:
             with _waiting(self._shell, "Thinking"):
-                self._conversations.execute(run_id, on_event=self._show)
+                self._conversations.say(self._actor, self.thread_id, text, on_event=self._show)
         except KeyboardInterrupt:
             self._shell.note("Stopped.")
 

@@ -279,6 +279,33 @@ class TestInput:
         assert len(desk.model.prompts) == 1
         assert len(desk.agent.messages(desk.paul, desk.thread)) == 2
 
+    def test_saying_is_posting_and_executing(self, desk: Desk) -> None:
+        heard: list[str] = []
+
+        first = desk.agent.say(
+            desk.paul,
+            desk.thread,
+            "hello",
+            client_key="k1",
+            on_event=lambda e: heard.append(e.kind),
+        )
+        again = desk.agent.say(desk.paul, desk.thread, "hello", client_key="k1")
+
+        assert first == again
+        assert desk.agent.get_run(desk.paul, first).state == RunState.COMPLETED
+        assert heard[-1] == "run.completed"
+        assert len(desk.model.prompts) == 1
+
+    def test_what_is_said_into_a_busy_thread_stays_queued(self, desk: Desk) -> None:
+        _occupy(desk, NOW + timedelta(seconds=60))
+        busy = desk.open(wait_s=0.0)
+
+        with pytest.raises(Conflict):
+            busy.say(desk.paul, desk.thread, "hello")
+
+        assert len(busy.queued()) == 1
+        busy.close()
+
     def test_one_key_from_many_threads_is_one_run(self, desk: Desk) -> None:
         runs: list[int] = []
         workers = [
