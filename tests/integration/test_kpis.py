@@ -55,6 +55,7 @@ def test_cycle_time_runs_from_the_detected_need(sqlite_database: Database) -> No
     desk = Desk(sqlite_database)
     with sqlite_database.write() as session:
         order = session.exec(select(PurchaseOrder)).one()
+        order.is_imported = False
         order.detected_at = NOW - timedelta(days=5, hours=19)
 
     row = _figures(desk)["po_cycle_time"]

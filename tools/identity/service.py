@@ -128,9 +128,7 @@ def add_user(
     audit.lock(session)
     if session.exec(select(User.id).where(User.login == login)).first() is not None:
         raise Conflict(f"the login {login!r} is taken", next_step="Choose another login.")
-    if session.exec(select(RoleLimit)).first() is None:
-        limits = {known: STARTING_LIMITS.get(known, 0) for known in Role}
-        session.add_all(RoleLimit(role=r, approval_limit_minor=m) for r, m in limits.items())
+    _set_starting_limits(session)
     user = User(
         login=login,
         name=(name or login)[:120],
@@ -150,6 +148,12 @@ def add_user(
         after={"role": role.value, "approval_limit_minor": limit_minor},
     )
     return _actor(user)
+
+
+def _set_starting_limits(session: Session) -> None:
+    if session.exec(select(RoleLimit)).first() is None:
+        limits = {role: STARTING_LIMITS.get(role, 0) for role in Role}
+        session.add_all(RoleLimit(role=r, approval_limit_minor=m) for r, m in limits.items())
 
 
 def list_users(session: Session) -> list[User]:
