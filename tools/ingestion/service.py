@@ -34,10 +34,10 @@ from db.session import Database
 from db.types import LoadState
 from tools.clock import Clock
 from tools.errors import Conflict, InvalidInput
-from tools.ingestion.core.kinds import Kind, kind_named, match_columns
-from tools.ingestion.core.rows import BadRow, RowChecker, TextRow, date_order
-from tools.ingestion.core.tables import BATCH_ROWS, open_table
-from tools.ingestion.desk import Batch, Desk, apply_staged, prepare, stage
+from tools.intake.core.kinds import Kind, kind_named, match_columns
+from tools.intake.core.rows import BadRow, RowChecker, TextRow, date_order
+from tools.intake.core.tables import BATCH_ROWS, open_table
+from tools.intake.service import Batch, Desk, apply_staged, prepare, stage
 
 logger = logging.getLogger(__name__)
 SHOWN_ROWS = 20

@@ -18,8 +18,8 @@ from db.models.stock import Demand, StockLevel, StockMovement
 from db.types import MovementKind, OrderState
 from tools.catalog import service as catalog
 from tools.errors import NotFound, QuartermasterError
-from tools.ingestion.core.kinds import Kind, Values
-from tools.ingestion.core.rows import BadRow, GoodRow
+from tools.intake.core.kinds import Kind, Values
+from tools.intake.core.rows import BadRow, GoodRow
 
 
 @dataclass

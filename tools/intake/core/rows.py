@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from tools.errors import InvalidInput
-from tools.ingestion.core.kinds import DATE_ORDER, Kind, Values
-from tools.ingestion.core.values import DateOrder, Memo, date_evidence
+from tools.intake.core.kinds import DATE_ORDER, Kind, Values
+from tools.intake.core.values import DateOrder, Memo, date_evidence
 
 
 class TextRow(NamedTuple):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from tools.errors import InvalidInput
-from tools.ingestion.core.kinds import KINDS, SALES, STOCK, match_columns
-from tools.ingestion.core.rows import RowChecker, TextRow, date_order
-from tools.ingestion.core.tables import Table, encoding_of, open_table
-from tools.ingestion.core.values import (
+from tools.intake.core.kinds import KINDS, SALES, STOCK, match_columns
+from tools.intake.core.rows import RowChecker, TextRow, date_order
+from tools.intake.core.tables import Table, encoding_of, open_table
+from tools.intake.core.values import (
     DateOrder,
     Memo,
     date_evidence,

@@ -21,7 +21,7 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from tools.errors import InvalidInput
-from tools.ingestion.core.rows import TextRow
+from tools.intake.core.rows import TextRow
 
 BATCH_ROWS = 5_000
 MOST_ENTRIES = 1_000

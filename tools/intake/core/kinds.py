@@ -8,7 +8,7 @@ from typing import Any, Final
 from db.types import ItemStatus
 from tools.catalog.core import squeezed, text_key
 from tools.errors import InvalidInput
-from tools.ingestion.core.values import (
+from tools.intake.core.values import (
     DateOrder,
     Parser,
     choice_parser,
