@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from db.types import Role
-from tools.errors import Forbidden, InvalidInput, NotAuthenticated
+from tools.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 
 if TYPE_CHECKING:
     from api.bootstrap import System
@@ -28,8 +28,16 @@ def terminal_actor(system: "System", settings: "Settings", as_login: str | None)
             "`quartermaster keys create LOGIN`.",
         )
     if not key:
+        login = as_login or settings.user
         with system.database.read() as session:
-            return identity.actor_by_login(session, as_login or settings.user)
+            try:
+                return identity.actor_by_login(session, login)
+            except NotFound as error:
+                raise NotFound(
+                    error.message,
+                    next_step=f"`quartermaster users add {login}` adds them; --as LOGIN or QM_USER "
+                    "says who you are.",
+                ) from None
     with system.database.write() as session:
         actor = identity.authenticate(session, key, clock=system.clock)
     if as_login not in (None, actor.login):
@@ -50,10 +58,23 @@ def administrator(system: "System", settings: "Settings", as_login: str | None) 
     key = _api_key(settings)
     if not key and not _is_set_up(system):
         return None
+    if not key and system.database.is_sqlite and as_login is None:
+        return _operator(system, settings.user)
     actor = terminal_actor(system, settings, as_login)
     if key and actor.role is not Role.ADMIN:
         raise Forbidden(f"{actor.login!r} is {actor.role.value}; this takes an administrator")
     return actor
+
+
+def _operator(system: "System", login: str) -> "Actor | None":
+    """Return the person at a local database, or None when they have no account in it yet."""
+    from tools.identity import service as identity
+
+    with system.database.read() as session:
+        try:
+            return identity.actor_by_login(session, login)
+        except NotFound:
+            return None
 
 
 def somebody(system: "System", settings: "Settings", role: str) -> str | None:

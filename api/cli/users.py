@@ -50,17 +50,16 @@ def list_people(as_login: AsOption = None, is_json: JsonOption = False) -> None:
         from tools.identity import service as identity
 
         with shell.system.database.read() as session:
-            users = identity.list_users(session)
-        if is_json:
-            rows = [
+            users = [
                 {"login": u.login, "name": u.name, "role": u.role.value, "active": u.is_active}
-                for u in users
+                for u in identity.list_users(session)
             ]
-            shell.emit({"ok": True, "data": {"users": rows}})
+        if is_json:
+            shell.emit({"ok": True, "data": {"users": users}})
             return
         for user in users:
-            state = "" if user.is_active else "  not active"
-            typer.echo(f"{user.login:<16} {user.role.value:<10} {user.name}{state}")
+            state = "" if user["active"] else "  not active"
+            typer.echo(f"{user['login']:<16} {user['role']:<10} {user['name']}{state}")
 
 
 def _minor(limit: str, currency: str) -> int | None:

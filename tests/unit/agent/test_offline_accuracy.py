@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from langchain_core.messages import AIMessage, HumanMessage
 
 from tests.unit.agent.offline_world import SITUATIONS, WRITES, answer
