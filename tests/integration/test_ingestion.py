@@ -278,13 +278,26 @@ class TestMasterData:
         report = ingest("stock", "sku,counted\nA,600\nB,3\nA,-1\n")
 
         assert [row["reason"] for row in report.quarantine] == [
-            "is no known item; load items first", "is negative",
+            "is no known item; load items first", "was in the file before",
         ]  # fmt: skip
         with database.read() as session:
             level = session.exec(select(StockLevel)).one()
             assert (level.on_hand_units, level.allocated_units) == (600, 80)
             moved = session.exec(select(StockMovement.kind, StockMovement.units)).all()
             assert moved == [(MovementKind.OPENING, 620), (MovementKind.ADJUSTMENT, -20)]
+
+    def test_bins_of_a_place_add_up_and_one_may_be_negative(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+
+        ingest("stock", "sku,on_hand,allocated,bin\nA,620,50,R1\nA,-150,30,R2\n")
+
+        with database.read() as session:
+            level = session.exec(select(StockLevel)).one()
+            assert (level.on_hand_units, level.allocated_units) == (470, 80)
 
     def test_open_orders_are_on_their_way(self, database: Database, ingest: Ingest) -> None:
         with database.write() as session:

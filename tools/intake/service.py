@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from operator import itemgetter
@@ -20,6 +21,8 @@ from tools.catalog import service as catalog
 from tools.errors import NotFound, QuartermasterError
 from tools.intake.core.kinds import Kind, Values
 from tools.intake.core.rows import BadRow, GoodRow
+
+_BALANCES = ("on_hand", "allocated", "quarantined", "backordered")
 
 
 @dataclass
@@ -98,34 +101,49 @@ def apply_staged(session: Session, desk: Desk) -> None:
 
 
 def _apply_stock(session: Session, desk: Desk, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Set the counted balances; the difference is a movement."""
+    """Set the counted balances, bins of a place added up; the difference is a movement."""
+    counted: dict[tuple[int, int], Counter[str]] = {}
     for row in rows:
-        item_id = desk.items[row["sku"][1]]
-        place = _known_place(session, desk, row["location"])
-        level = session.exec(
-            select(StockLevel)
-            .where(StockLevel.item_id == item_id, StockLevel.location_id == place)
-            .with_for_update()
-        ).one_or_none()
-        kind = MovementKind.OPENING if level is None else MovementKind.ADJUSTMENT
-        if level is None:
-            level = StockLevel(item_id=item_id, location_id=place, updated_at=desk.at)
-            session.add(level)
-        change = row["on_hand"] - level.on_hand_units
-        level.on_hand_units = row["on_hand"]
-        for name in ("allocated", "quarantined", "backordered"):
-            if row[name] is not None:
-                setattr(level, f"{name}_units", row[name])
-        level.updated_at = desk.at
-        if change:
-            session.add(
-                StockMovement(
-                    item_id=item_id, location_id=place, kind=kind, units=change,
-                    occurred_at=desk.at,
-                    reference=f"load {desk.load.id}, item {item_id}, location {place}",
-                )
-            )  # fmt: skip
+        where = desk.items[row["sku"][1]], _known_place(session, desk, row["location"])
+        balance = counted.setdefault(where, Counter())
+        balance.update({name: row[name] for name in _BALANCES if row[name] is not None})
+    known = {(at.item_id, at.location_id): at for at in _levels(session, counted)}
+    for where, balance in counted.items():
+        _set_balance(session, desk, where, known.get(where), balance)
     session.flush()
+
+
+def _levels(session: Session, where: Iterable[tuple[int, int]]) -> Iterator[StockLevel]:
+    """The stored balances of some items, locked, a thousand items a query."""
+    items = sorted({item for item, _ in where})
+    for at in range(0, len(items), 1000):
+        some = col(StockLevel.item_id).in_(items[at : at + 1000])
+        yield from session.exec(select(StockLevel).where(some).with_for_update())
+
+
+def _set_balance(
+    session: Session,
+    desk: Desk,
+    where: tuple[int, int],
+    level: StockLevel | None,
+    balance: Mapping[str, int],
+) -> None:
+    item_id, place = where
+    kind = MovementKind.OPENING if level is None else MovementKind.ADJUSTMENT
+    if level is None:
+        level = StockLevel(item_id=item_id, location_id=place, updated_at=desk.at)
+        session.add(level)
+    change = balance["on_hand"] - level.on_hand_units
+    for name, units in balance.items():
+        setattr(level, f"{name}_units", units)
+    level.updated_at = desk.at
+    if change:
+        session.add(
+            StockMovement(
+                item_id=item_id, location_id=place, kind=kind, units=change, occurred_at=desk.at,
+                reference=f"load {desk.load.id}, item {item_id}, location {place}",
+            )
+        )  # fmt: skip
 
 
 def _apply_orders(session: Session, desk: Desk, rows: Iterable[Mapping[str, Any]]) -> None:

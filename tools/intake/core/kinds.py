@@ -146,14 +146,17 @@ STOCK = Kind(
     (
         Field("sku", _SKU, parse_sku, is_required=True),
         Field("on_hand", ("onhand", "stock", "stockonhand", "balance", "physical", "counted",
-                          *_QUANTITY), parse_count, is_required=True),
+                          *_QUANTITY), parse_units, is_required=True),  # a bin may be below 0
         Field("allocated", ("allocated", "reserved", "committed"), optional(parse_count)),
         Field("quarantined", ("quarantined", "blocked", "quarantine"), optional(parse_count)),
         Field("backordered", ("backordered", "backorder", "backorders"), optional(parse_count)),
+        Field("bin", ("bin", "binlocation", "shelf", "rack", "lot", "batch"), text_parser(64)),
         _location(),
     ),
     _no_rule,
-    identity=lambda values: (values["sku"][1], text_key(values["location"])),
+    identity=lambda values: (
+        values["sku"][1], text_key(values["location"]), text_key(values["bin"])
+    ),
 )  # fmt: skip
 
 SUPPLIERS = Kind(
