@@ -49,7 +49,8 @@ GENERATED = (
     "the quantities are SCMS quantities and belong to no item of the shop.",
     "Stock on hand and allocations on the morning of 9 December 2011.",
     "The nine open orders PO-1036 to PO-1044, their shipments and the carrier's reports.",
-    "The supplier's note, the categories, the ABC and XYZ classes and the service targets.",
+    "The supplier's note, the categories, the ABC and XYZ classes and the service targets; "
+    "Christmas goods are marked as phased out.",
 )
 
 
@@ -195,7 +196,8 @@ def _add_items(session: Session, items: pd.DataFrame) -> dict[str, int]:
         [
             {
                 "sku": row["sku"], "sku_key": row["sku"].casefold(), "name": row["name"],
-                "uom": "each", "category": row["category"], "abc": row["abc"], "xyz": row["xyz"],
+                "uom": "each", "category": row["category"], "status": row["status"],
+                "abc": row["abc"], "xyz": row["xyz"],
                 "unit_cost_minor": row["cost_minor"], "unit_price_minor": row["price_minor"],
                 "currency": CURRENCY, "created_at": DEMO_NOW,
             }

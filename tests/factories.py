@@ -29,8 +29,8 @@ TODAY = NOW.date()
 
 
 def make_users(session: Session) -> dict[str, Actor]:
-    """One person per role; limits: planner 10,000, approver 25,000, manager 100,000."""
-    limits = {Role.VIEWER: 0, Role.PLANNER: 1_000_000, Role.APPROVER: 2_500_000}
+    """One person per role; limits: planner 10,000, approver 12,000, manager 100,000."""
+    limits = {Role.VIEWER: 0, Role.PLANNER: 1_000_000, Role.APPROVER: 1_200_000}
     limits |= {Role.MANAGER: 10_000_000, Role.ADMIN: 0, Role.SERVICE: 0}
     session.add_all(
         RoleLimit(role=role, approval_limit_minor=limit) for role, limit in limits.items()

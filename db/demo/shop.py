@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from db.demo.suppliers import SUPPLIERS
+from db.types import ItemStatus
 
 SEED = 20111209
 LAST_DAY = date(2011, 12, 8)
@@ -19,6 +20,7 @@ COST_SHARE = 0.60
 PARTS = ("items", "sales", "deliveries", "levels")
 # What the item's opening position is, and for how many items; the rest is comfortably covered.
 SHORTAGES, BELOW, EXCESS = 10, 18, 22
+_CHRISTMAS = ("christmas", "advent", "jingle bell", "10 reindeer")
 _PACKS = ((100, 48), (200, 24), (500, 12))  # under this many pence: so many to a case
 
 Numbers = npt.NDArray[np.float64]
@@ -101,7 +103,7 @@ def shop_items(package: Package) -> pd.DataFrame:
     """Items with supplier, terms and classes.
 
     Returns:
-        The package's items with category, supplier, second (code or ""), cost_minor,
+        The package's items with category, status, supplier, second (code or ""), cost_minor,
         second_cost_minor, pack_units, moq_units, demand_mean (units a day),
         abc, xyz.
     """
@@ -110,6 +112,7 @@ def shop_items(package: Package) -> pd.DataFrame:
     chosen = [_supplier_index(name, random) for name in items["name"]]
     items["supplier"] = [SUPPLIERS[n].code for n in chosen]
     items["category"] = [SUPPLIERS[n].category for n in chosen]
+    items["status"] = [_status(name) for name in items["name"]]
     step = random.integers(1, len(SUPPLIERS), len(items))
     has_second = random.random(len(items)) < 0.35
     items["second"] = [
@@ -154,6 +157,12 @@ def _add_demand(items: pd.DataFrame, sales: pd.DataFrame) -> None:
     weekly = wide.to_numpy()[-364:].reshape(52, 7, -1).sum(axis=1)
     spread = weekly.std(axis=0) / np.maximum(weekly.mean(axis=0), 1e-9)
     items["xyz"] = np.select([spread < 0.5, spread < 1.0], ["X", "Y"], "Z")
+
+
+def _status(name: str) -> ItemStatus:
+    """Christmas goods are not bought any more on 9 December: they would arrive in January."""
+    is_seasonal = any(word in name.casefold() for word in _CHRISTMAS)
+    return ItemStatus.PHASE_OUT if is_seasonal else ItemStatus.ACTIVE
 
 
 def opening_position(items: pd.DataFrame, levels: pd.DataFrame) -> tuple[Numbers, list[str]]:

@@ -91,7 +91,7 @@ class TestRefusals:
         error = self._refused(desk, Forbidden, by="pia")
 
         assert "your limit is 10,000.00 USD" in error.message
-        assert error.details == {"reason": "limit", "required_role": "approver"}
+        assert error.details == {"reason": "limit", "required_role": "manager"}
 
     def test_the_own_order_above_the_limit_for_that(self, desk: Desk) -> None:
         # 1,920 x 7.80 = 14,976.00 > 10,000.00
@@ -124,7 +124,7 @@ class TestRefusals:
 
     def test_a_supplier_that_is_not_approved_needs_a_manager(self, desk: Desk) -> None:
         _set(desk, "UPDATE supplier SET is_approved = false")
-        desk.pending()
+        desk.pending(600)  # 600 x 8.00 = 4,800.00, inside an approver's limit
 
         error = self._refused(desk, Forbidden, by="anna")
 
@@ -267,7 +267,7 @@ class TestRespond:
         assert came.approval.state is ApprovalState.PENDING
         assert (came.approval.reason, came.approval.version) == ("why not 1,560?", 2)
         assert came.order_state == "pending_approval"
-        assert desk.decide(version=2, by="anna").order_state == "approved"
+        assert desk.decide(version=2, by="mona").order_state == "approved"
 
     def test_needs_its_text(self, desk: Desk) -> None:
         desk.pending()
@@ -349,7 +349,7 @@ class TestView:
         assert (why.sku, why.quantity) == ("WIDGET-A", advice.order_units)
         assert sum(term["value"] for term in why.terms) == 1920
         assert (view.total, view.required_role, view.requested_by_name) == (
-            "14976.00", "approver", "Paul",
+            "14976.00", "manager", "Paul",
         )  # fmt: skip
         assert view.content["lines"][0]["units"] == 1920
         assert view.order.lines[0].packs == 16

@@ -18,7 +18,7 @@ from db.models.stock import StockLevel, StockMovement
 from db.session import Database
 from db.types import ApprovalState, OrderState
 from tests.conftest import NOW
-from tests.factories import add_gloves
+from tests.factories import add_gloves, day
 from tests.factories_orders import Desk
 from tools.errors import (
     ApprovalRequired,
@@ -74,7 +74,7 @@ class TestDraft:
         )  # fmt: skip
         assert made.order.state is OrderState.DRAFT
         assert made.rule is not None
-        assert made.rule.role.value == "approver"
+        assert made.rule.role.value == "manager"
         assert made.your_limit_minor == 1_000_000
 
     def test_it_keeps_its_first_revision(self, desk: Desk) -> None:
@@ -119,6 +119,7 @@ class TestDraft:
 
         assert [(line.sku, line.units) for line in made.order.lines] == [("WIDGET-A", 1920)]
         assert made.order.supplier_code == "ACME"
+        assert made.order.need_by_on == day(8)  # the shelf runs empty on day 8.4
 
     @pytest.mark.parametrize(
         ("quantity", "unit", "units"),
@@ -750,7 +751,7 @@ class TestTools:
         assert drafted == again
         assert drafted["data"]["approval"]["your_limit"] == "10000.00"
         assert (revised["data"]["total"], revised["data"]["voided_approvals"]) == ("12168.00", [])
-        assert (asked["data"]["approval_id"], asked["data"]["limit"]) == ("a-31", "25000.00")
+        assert (asked["data"]["approval_id"], asked["data"]["limit"]) == ("a-31", "100000.00")
         assert listed["data"]["orders"][0]["approval"]["id"] == "a-31"
 
     @pytest.mark.parametrize("login", ["vera", "robot"])

@@ -208,6 +208,11 @@ def known_policy(
             f"there is no forecast for {item.sku!r} at {location.code!r} yet",
             next_step="Load its sales and run the planning.",
         )
+    if not advice.case.is_buyable:
+        raise NotEnoughData(
+            f"{item.sku!r} is being phased out and not bought any more",
+            next_step="Make it active again to plan it.",
+        )
     if advice.offer is None:
         raise NotEnoughData(
             f"nobody sells {item.sku!r}, so its lead time is unknown",

@@ -39,6 +39,8 @@ def waterfall(inputs: Mapping[str, Any], *, quantity: int) -> list[Term]:
     gap = inputs["order_up_to"] - inputs["netted_position"]
     if quantity == 0 and inputs["need"] == 0:
         label = "position above the reorder point, nothing to order"
+        if inputs["supplier"] is None:
+            label = "not bought, nothing to order"
         terms.append(_term(label, -gap, inputs["policy_version"]))
     else:
         rounding = inputs["rounded"] - inputs["need"]

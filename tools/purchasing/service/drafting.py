@@ -38,6 +38,7 @@ from tools.purchasing.service.terms import (
     Wanted,
     choose_supplier,
     detected_at,
+    earliest_need,
     priced,
     terms_of,
     wanted,
@@ -80,6 +81,8 @@ def draft(
 ) -> DraftOutcome:
     """Write a draft; the same ``idempotency_key`` gives the same draft again.
 
+    Without a ``need_by`` the first day that a recommendation of the lines names counts.
+
     Raises:
         Forbidden: The actor's role may not draft.
         InvalidInput: A line, the supplier or the date cannot be ordered; the message says why.
@@ -94,6 +97,7 @@ def draft(
     if need_by is not None and need_by < today(clock, company):
         raise InvalidInput(f"the need-by date {need_by.isoformat()!r} has passed")
     asked = wanted(session, lines)
+    need_by = need_by or earliest_need(asked, today(clock, company))
     seller = choose_supplier(session, asked, supplier)
     place = resolve_location(session, ship_to)
     covers = [

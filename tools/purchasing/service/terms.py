@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from sqlmodel import Session, col, select
 
@@ -48,6 +49,12 @@ class PricedLine:
     unit_price_minor: int
     recommendation_id: int | None
     checks: tuple[Check, ...] = ()
+
+
+def earliest_need(asked: Sequence[Wanted], today: date) -> date | None:
+    """Return the first day, from today on, on which a recommendation of the lines needs goods."""
+    needed = [line.recommendation.need_by_on for line in asked if line.recommendation]
+    return min((day for day in needed if day is not None and day >= today), default=None)
 
 
 def wanted(session: Session, requests: Sequence[LineRequest]) -> list[Wanted]:
