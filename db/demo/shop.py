@@ -221,7 +221,7 @@ OPEN_ORDERS = (
     OpenOrder("PO-1040", "GRANBY", "confirmed", 7, 3, 2),
     OpenOrder("PO-1041", "JUNIPER", "confirmed", 10, 18, 1),
     OpenOrder("PO-1042", "ELMFIELD", "confirmed", 5, 3, 2),
-    OpenOrder("PO-1043", "FENWICK", "sent", 2, None, 1),
+    OpenOrder("PO-1043", "FENWICK", "sent", 1, None, 1),
     OpenOrder("PO-1044", "HARTLEY", "confirmed", 9, 14, 1),
 )
 
