@@ -152,8 +152,8 @@ def stockout_days(available: Floats, daily: Floats, receipts: Floats) -> Floats:
     index = np.arange(len(available))
     demand = daily[index, first]
     opening = np.maximum(balance[index, first] + demand, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        within = np.where(demand > 0, opening / demand, 0.0)
+    runs_out = is_short[index, first] & (demand > 0)
+    within = np.divide(opening, demand, out=np.zeros(len(available)), where=runs_out)
     result: Floats = np.where(is_short.any(axis=1), first + np.minimum(within, 1.0), np.nan)
     return np.where(available < 0, 0.0, result)
 
