@@ -64,7 +64,7 @@ def list_people(as_login: AsOption = None, is_json: JsonOption = False) -> None:
 
 def _minor(limit: str, currency: str) -> int | None:
     """Read an amount of company currency; an empty text is no amount."""
-    from tools.purchasing.core.money import minor_digits
+    from tools.money import minor_digits
 
     try:
         amount = Decimal(limit) if limit else None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from api.dependencies import ActorDep, Answer, SystemDep, ask
 from api.routes.examples import answers
 from db.types import OrderState
-from tools.purchasing.core.money import amount_text
+from tools.money import amount_text
 from tools.purchasing.core.views import LineView, OrderView
 from tools.purchasing.service import reading
 

@@ -15,7 +15,7 @@ from tools.alerts.core import StockException, item_exceptions, order_exception, 
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
-from tools.offers.core import to_company_minor
+from tools.money import in_company_minor
 from tools.offers.service import exchange_rates
 from tools.replenishment.service import CurrentAdvice, current_recommendations
 
@@ -144,7 +144,7 @@ def _open_lines(supplier: Supplier | None) -> Any:
 
 
 def _value(minor: int, currency: str, rates: dict[str, int]) -> int:
-    return to_company_minor(minor, currency, rates) if currency in rates else minor
+    return in_company_minor(minor, rates[currency]) if currency in rates else minor
 
 
 def _hours(sent_at: datetime | None, now: datetime) -> float | None:

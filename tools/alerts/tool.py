@@ -8,7 +8,7 @@ from sqlmodel import Session
 from tools.alerts.core import counts
 from tools.alerts.service import exceptions
 from tools.catalog.service import resolve_supplier
-from tools.offers.core import money
+from tools.money import amount_text
 from tools.wrapping import Result, Tool, ToolContext, tool
 
 ExceptionType = Literal["below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"]
@@ -45,7 +45,7 @@ def list_exceptions(  # noqa: D417  (session and context are not arguments for t
             "sku": e.sku,
             "name": e.name,
             "severity": e.severity,
-            "value_at_risk": money(e.value_at_risk_minor),
+            "value_at_risk": amount_text(e.value_at_risk_minor, context.company.currency),
             "currency": context.company.currency,
             "due": None if e.due_on is None else e.due_on.isoformat(),
             "why": e.why,

@@ -7,8 +7,8 @@ from typing import Any
 
 from db.types import ApprovalState, Decision
 from tools.errors import InvalidInput
+from tools.money import amount_text
 from tools.purchasing.core.content import digest
-from tools.purchasing.core.money import amount_text
 from tools.purchasing.core.views import Check, OrderView
 
 MEANINGS: Mapping[Decision, str] = {

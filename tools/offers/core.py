@@ -91,11 +91,15 @@ class Offer:
         return self.is_approved and self.is_active
 
 
-def price_at(offer: Offer, quantity: int) -> int:
-    """Unit price in minor units when ``quantity`` units are ordered (all-units discount)."""
-    base = np.array([offer.unit_price_minor])
-    steps, prices = break_table([offer])
-    return int(prices_at(np.array([quantity]), base, steps, prices)[0])
+def unit_price(base_minor: int, breaks: Sequence[tuple[int, int]], quantity: int) -> int:
+    """Price under all-units discounts: of the breaks reached, the one with the most units.
+
+    Example:
+        >>> unit_price(800, [(5040, 760), (1000, 780)], 1920)
+        780
+    """
+    reached = [step for step in breaks if quantity >= step[0]]
+    return max(reached)[1] if reached else base_minor
 
 
 def break_table(offers: Sequence[Offer]) -> tuple[Ints, Ints]:
@@ -240,17 +244,6 @@ def quoted_calendar_days(offer: Offer) -> float:
     return offer.quoted_lead_time_days * 7 / max(1, len(set(offer.working_days)))
 
 
-def money(minor: int) -> str:
-    """Minor units as a decimal string.
-
-    Example:
-        >>> money(1497600)
-        '14976.00'
-    """
-    sign = "-" if minor < 0 else ""
-    return f"{sign}{abs(minor) // 100}.{abs(minor) % 100:02d}"
-
-
 def wilson_interval(successes: int, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
     """Interval of a share that stays honest for few trials (Wilson, 95 % by default).
 
@@ -363,21 +356,6 @@ def landed_costs(
     buffer = np.where(annual_demand > 0, np.maximum(safety_stock, 0.0) * carried / spread, 0.0)
     freight = order_cost / np.maximum(quantity, 1.0)
     return np.asarray(unit_price * (1 + duty_rate) + freight + pipeline + buffer)
-
-
-def to_company_minor(amount_minor: int, currency: str, rates_micro: dict[str, int]) -> int:
-    """Convert minor units to company currency, half up.
-
-    Raises:
-        InvalidInput: There is no rate for the currency.
-    """
-    rate = rates_micro.get(currency)
-    if rate is None:
-        raise InvalidInput(
-            f"there is no exchange rate for {currency!r}",
-            next_step="Ask an administrator to load the rate.",
-        )
-    return (amount_minor * rate + 500_000) // 1_000_000
 
 
 def quoted_note(text: str) -> str:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from db.models.catalog import ExchangeRate, PriceBreak, Supplier, SupplierItem
 from db.models.purchasing import Receipt
 from tools.company import Company
+from tools.money import minor_rate
 from tools.offers.core import (
     NO_DELIVERIES,
     SPREAD_NEEDS,
@@ -87,8 +88,13 @@ def reliability(session: Session, supplier_ids: Iterable[int]) -> dict[int, Supp
 
 
 def exchange_rates(session: Session, company: Company) -> dict[str, int]:
-    """Return what one unit of each currency is worth in company currency, in millionths."""
-    rates = {rate.currency: rate.rate_micro for rate in session.exec(select(ExchangeRate))}
+    """Return company minor units for one minor unit of each currency, in millionths."""
+    rates = {
+        rate.currency: minor_rate(
+            rate.rate_micro, currency=rate.currency, company_currency=company.currency
+        )
+        for rate in session.exec(select(ExchangeRate))
+    }
     return rates | {company.currency: 1_000_000}
 
 

@@ -12,8 +12,8 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput
 from tools.identity.service import role_limits
+from tools.money import amount_text
 from tools.purchasing.core.content import digest as short
-from tools.purchasing.core.money import amount_text
 from tools.purchasing.core.views import OrderView
 from tools.purchasing.service import drafting, reading, requesting, revising
 from tools.purchasing.service.drafting import DraftOutcome

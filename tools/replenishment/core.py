@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.offers.core import money
+from tools.money import amount_text
 from tools.planning.core.advice import Advice
 from tools.planning.core.explanation import alternative
 from tools.planning.core.views import Json, day, heading
@@ -63,7 +63,7 @@ def _assumptions(i: Json) -> list[str]:
     ]
 
 
-def line_view(recommendation: Any, item: Any, rec_id: str | None) -> Json:
+def line_view(recommendation: Any, item: Any, rec_id: str | None, *, company_currency: str) -> Json:
     """One line of the order list, from a stored or fresh recommendation."""
     i = recommendation.inputs
     return {
@@ -75,8 +75,8 @@ def line_view(recommendation: Any, item: Any, rec_id: str | None) -> Json:
         "uom": item.uom,
         "supplier": i["supplier"],
         "supplier_code": i["supplier_code"],
-        "unit_price": money(recommendation.unit_price_minor),
-        "amount": money(recommendation.amount_minor),
+        "unit_price": amount_text(recommendation.unit_price_minor, recommendation.currency),
+        "amount": amount_text(recommendation.amount_minor, recommendation.currency),
         "currency": recommendation.currency,
         "need_by": day(recommendation.need_by_on),
         "latest_order_date": day(recommendation.latest_order_on),
@@ -87,7 +87,7 @@ def line_view(recommendation: Any, item: Any, rec_id: str | None) -> Json:
         "stockout_in_days": i["stockout_in_days"],
         "arrival_in_days": i["arrival_in_days"],
         "severity": recommendation.severity,
-        "value_at_risk": money(recommendation.value_at_risk_minor),
+        "value_at_risk": amount_text(recommendation.value_at_risk_minor, company_currency),
         "flags": list(recommendation.flags),
     }
 
@@ -106,11 +106,12 @@ def explanation_view(
     """Why a quantity: terms that sum to it, inputs, and what another quantity would mean."""
     i = recommendation.inputs
     shown = {name: i[name] for name in _INPUTS} | {
-        "unit_price": money(recommendation.unit_price_minor),
-        "amount": money(recommendation.amount_minor),
+        "unit_price": amount_text(recommendation.unit_price_minor, recommendation.currency),
+        "amount": amount_text(recommendation.amount_minor, recommendation.currency),
         "currency": recommendation.currency,
         "price_breaks": [
-            {"quantity": least, "unit_price": money(price)} for least, price in i["price_steps"]
+            {"quantity": least, "unit_price": amount_text(price, recommendation.currency)}
+            for least, price in i["price_steps"]
         ],
     }
     return {
@@ -136,7 +137,7 @@ def alternative_view(inputs: Json, asked: int) -> Json:
     price, amount = other.pop("unit_price_minor"), other.pop("amount_minor")
     return other | {
         "pack_uom": inputs["pack_uom"],
-        "unit_price": money(price),
-        "amount": money(amount),
+        "unit_price": amount_text(price, inputs["currency"]),
+        "amount": amount_text(amount, inputs["currency"]),
         "currency": inputs["currency"],
     }

@@ -22,7 +22,7 @@ from tools.catalog.service import resolve_item, resolve_location
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput, NotFound
-from tools.offers.core import money, to_company_minor
+from tools.money import amount_text, in_company_minor
 from tools.offers.service import exchange_rates
 from tools.planning.core.advice import Advice
 from tools.planning.core.tables import position_key
@@ -229,9 +229,12 @@ class OrderList:
         """Return the tool's data with at most ``limit`` lines."""
         shown = self.lines[:limit]
         return {
-            "lines": [line_view(c.recommendation, item, c.public_id) for c, item in shown],
+            "lines": [
+                line_view(c.recommendation, item, c.public_id, company_currency=self.currency)
+                for c, item in shown
+            ],
             "total_lines": len(self.lines),
-            "total_amount": money(self.total_amount_minor),
+            "total_amount": amount_text(self.total_amount_minor, self.currency),
             "currency": self.currency,
             "items_without_need": self.without_need,
         }
@@ -259,7 +262,7 @@ def order_list(
     items = _items_by_id(session, [c.recommendation.item_id for c in due])
     rates = exchange_rates(session, company)
     amounts = [(c.recommendation.amount_minor, c.recommendation.currency) for c in due]
-    known = [to_company_minor(minor, code, rates) for minor, code in amounts if code in rates]
+    known = [in_company_minor(minor, rates[code]) for minor, code in amounts if code in rates]
     return OrderList(
         lines=[(c, items[c.recommendation.item_id]) for c in due],
         total_amount_minor=sum(known),

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from tools.cases.core import Case
+from tools.money import amount_text
 from tools.offers.core import (
     LeadTime,
     Offer,
     OnTimeInFull,
     arrival_on,
-    money,
     next_break,
     note_flag,
-    price_at,
     quoted_note,
+    unit_price,
 )
 from tools.planning.core.plan import PREFERENCE, evaluate_offers
 from tools.planning.core.quantities import NO_LIMIT, order_quantities
@@ -110,7 +110,7 @@ def _option(
         offer=offer,
         lead_time=lead_time,
         quantity=lot,
-        unit_price_minor=price_at(offer, max(lot, 1)),
+        unit_price_minor=unit_price(offer.unit_price_minor, offer.breaks, max(lot, 1)),
         landed_minor=landed,
         eta_on=eta,
         late_eta_on=max(eta, late),
@@ -144,7 +144,7 @@ def option_view(
         "feasible": option.is_feasible,
         "reason": option.reason,
         "preferred": offer.is_preferred,
-        "unit_price": money(option.unit_price_minor),
+        "unit_price": amount_text(option.unit_price_minor, offer.currency),
         "currency": offer.currency,
         "landed_unit": f"{option.landed_minor / 100:.4f}",
         "landed_currency": currency,
@@ -162,7 +162,7 @@ def option_view(
         else [round(otif.low, 4), round(otif.high or 1, 4)],
         "moq": offer.moq_units,
         "quantity_orderable": option.quantity,
-        "amount": money(option.unit_price_minor * option.quantity),
+        "amount": amount_text(option.unit_price_minor * option.quantity, offer.currency),
         "eta": option.eta_on.isoformat(),
         "eta_p90": option.late_eta_on.isoformat(),
         "note": quoted,
@@ -176,7 +176,11 @@ def _break_view(option: SupplierOption) -> dict[str, Any] | None:
         return None
     demand = option.demand_mean
     extra = round((step[0] - option.quantity) / demand, 1) if demand > 0 else None
-    return {"quantity": step[0], "unit_price": money(step[1]), "extra_cover_days": extra}
+    return {
+        "quantity": step[0],
+        "unit_price": amount_text(step[1], option.offer.currency),
+        "extra_cover_days": extra,
+    }
 
 
 def choice_reason(options: Sequence[SupplierOption], currency: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from db.types import OrderState, Role
 from tests.conftest import NOW
 from tools.errors import Conflict, InvalidInput
-from tools.offers.core import Offer, price_at
+from tools.money import amount_spoken, amount_text, company_minor, in_company_minor, minor_rate
+from tools.offers.core import Offer, break_table, prices_at
 from tools.purchasing.core.authority import rule_for
 from tools.purchasing.core.content import (
     Content,
@@ -27,7 +29,6 @@ from tools.purchasing.core.coverage import (
     next_need_days,
     sent_meanwhile,
 )
-from tools.purchasing.core.money import amount_spoken, amount_text, company_minor
 from tools.purchasing.core.quantities import (
     Terms,
     most_receivable,
@@ -153,7 +154,9 @@ class TestPrices:
         rising = tuple(sorted(breaks.items()))
         offer = Offer(1, 1, "ACME", "Acme", "USD", 800, breaks=rising)
 
-        assert price_for(Terms(800, breaks=rising), units) == price_at(offer, units)
+        planned = prices_at(np.array([units]), np.array([800]), *break_table([offer]))
+
+        assert price_for(Terms(800, breaks=rising), units) == planned[0]
 
     @pytest.mark.parametrize(
         ("old", "new", "moved"), [(100, 102, 200), (100, 98, 200), (780, 796, 206), (0, 0, 0)]
@@ -198,6 +201,14 @@ class TestMoney:
     def test_refuses_without_a_rate(self) -> None:
         with pytest.raises(InvalidInput, match="no exchange rate from 'EUR'"):
             company_minor(1, currency="EUR", rate_micro=None, company_currency="USD")
+
+    def test_a_rate_counts_minor_units_on_both_sides(self) -> None:
+        yen = minor_rate(6_700, currency="JPY", company_currency="USD")  # 0.0067 USD a yen
+        fils = minor_rate(3_250_000, currency="KWD", company_currency="USD")  # 3.25 USD a dinar
+
+        assert in_company_minor(1500, yen) == 1005  # 1,500 yen are 10.05 USD
+        assert in_company_minor(2000, fils) == 650  # 2.000 dinar are 6.50 USD
+        assert in_company_minor(1001, 1_100_000) == 1101  # 1101.1, half up
 
 
 def _other(

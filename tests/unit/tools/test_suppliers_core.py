@@ -18,13 +18,11 @@ from tools.offers.core import (
     delivery_stats,
     landed_cost,
     lead_time,
-    money,
     next_break,
     note_flag,
     on_time_in_full,
-    price_at,
     quoted_note,
-    to_company_minor,
+    unit_price,
     wilson_interval,
 )
 
@@ -136,19 +134,11 @@ class TestPrices:
         ("quantity", "price"), [(1, 800), (999, 800), (1000, 780), (5039, 780), (5040, 760)]
     )
     def test_every_unit_costs_the_price_of_the_step(self, quantity: int, price: int) -> None:
-        assert price_at(_offer(), quantity) == price
+        assert unit_price(_offer().unit_price_minor, _offer().breaks, quantity) == price
 
     def test_next_break(self) -> None:
         assert next_break(_offer(), 1920) == (5040, 760)
         assert next_break(_offer(), 5040) is None
-
-    def test_money_is_exact(self) -> None:
-        assert [money(m) for m in (1_497_600, 5, -105, 0)] == ["14976.00", "0.05", "-1.05", "0.00"]
-
-    def test_exchange_is_half_up_and_needs_a_rate(self) -> None:
-        assert to_company_minor(1001, "EUR", {"EUR": 1_100_000}) == 1101  # 1101.1
-        with pytest.raises(InvalidInput, match="exchange rate"):
-            to_company_minor(1, "JPY", {})
 
 
 class TestLandedCost:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from db.types import Role
 from tools.errors import Conflict
 from tools.identity.core import APPROVING_ROLES, is_within
-from tools.purchasing.core.money import amount_spoken
+from tools.money import amount_spoken
 
 
 @dataclass(frozen=True)

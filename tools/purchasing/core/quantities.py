@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from tools.errors import InvalidInput
+from tools.offers.core import unit_price
+from tools.planning.core.quantities import order_quantity
 
 MOST_UNITS = 10_000_000
 OVER_RECEIPT_PERCENT = 10
@@ -38,8 +40,7 @@ def price_for(terms: Terms, units: int) -> int:
     >>> price_for(Terms(800, breaks=((5040, 760), (1000, 780))), 1920)
     780
     """
-    reached = [pair for pair in terms.breaks if units >= pair[0]]
-    return max(reached)[1] if reached else terms.unit_price_minor
+    return unit_price(terms.unit_price_minor, terms.breaks, units)
 
 
 def orderable(terms: Terms, units: int) -> int:
@@ -61,7 +62,7 @@ def orderable(terms: Terms, units: int) -> int:
             next_step="Ask for the quantity again.",
         )
     multiple = terms.order_multiple_units
-    answer = -(-max(units, terms.moq_units) // multiple) * multiple
+    answer = order_quantity(units, moq=terms.moq_units, multiple=multiple)
     if terms.max_units is not None and answer > terms.max_units:
         most = terms.max_units // multiple * multiple
         raise InvalidInput(

@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import Any
 
 from db.types import OrderState
+from tools.money import amount_text
 from tools.purchasing.core.content import digest
-from tools.purchasing.core.money import amount_text
 from tools.purchasing.core.states import NEXT_ACTION
 
 

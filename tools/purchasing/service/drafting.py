@@ -18,6 +18,7 @@ from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput
 from tools.identity.core import can_draft
 from tools.identity.service import approval_limit, highest_limit, role_limits
+from tools.money import amount_spoken, company_minor
 from tools.purchasing.core.authority import Rule, rule_for
 from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import (
@@ -27,7 +28,6 @@ from tools.purchasing.core.coverage import (
     next_need_days,
     numbers,
 )
-from tools.purchasing.core.money import amount_spoken, company_minor
 from tools.purchasing.core.views import Check, OrderView
 from tools.purchasing.service.coverage import coverage
 from tools.purchasing.service.reading import views

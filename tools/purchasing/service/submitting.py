@@ -13,11 +13,11 @@ from tools.company import Company
 from tools.errors import ApprovalRequired, Conflict, Forbidden
 from tools.identity.core import can_approve, is_within, rank
 from tools.identity.service import actor_by_id, approval_limit
+from tools.money import amount_spoken, amount_text
 from tools.outbox import service as outbox
 from tools.outbox.core import DEFAULT_CHANNEL
 from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import numbers, sent_meanwhile
-from tools.purchasing.core.money import amount_spoken, amount_text
 from tools.purchasing.core.quantities import moved_bp, price_for
 from tools.purchasing.core.states import AWAITED
 from tools.purchasing.core.views import LineView

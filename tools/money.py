@@ -66,3 +66,19 @@ def company_minor(
     numerator: int = minor * rate_micro * 10 ** minor_digits(company_currency)
     denominator: int = _MICRO * 10 ** minor_digits(currency)
     return -(-numerator // denominator)
+
+
+def minor_rate(rate_micro: int, *, currency: str, company_currency: str) -> int:
+    """Company minor units for one minor unit of a currency, in millionths.
+
+    >>> minor_rate(6_700, currency="JPY", company_currency="USD")  # a yen is 0.67 cents
+    670000
+    """
+    worth: int = rate_micro * 10 ** minor_digits(company_currency)
+    each: int = 10 ** minor_digits(currency)
+    return worth // each
+
+
+def in_company_minor(minor: int, minor_rate_micro: int) -> int:
+    """Return an amount in company minor units, half up: for totals and ranking, not for limits."""
+    return (minor * minor_rate_micro + _MICRO // 2) // _MICRO
