@@ -18,7 +18,7 @@ demo: $(RUNTIME) ## Load a real shop's sales, plan, and talk to the agent
 	@$(BIN)/quartermaster demo
 
 test: $(DEV) ## Run all tests (on PostgreSQL too when QM_TEST_POSTGRES_URL names a server)
-	@$(BIN)/pytest -q -n 2 --dist loadfile
+	@$(BIN)/pytest -q -rfE -n 2 --dist loadfile
 
 check: $(DEV) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

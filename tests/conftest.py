@@ -28,11 +28,14 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday; the day on which the t
 AUDIT_INFO = {"audit_keys": {"test": b"0" * 32}, "audit_key_id": "test"}
 
 
-def pytest_report_header() -> str:
-    """Say which databases the integration tests run on."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which databases the integration tests ran on."""
     if POSTGRES_URL:
-        return "databases: SQLite and PostgreSQL (QM_TEST_POSTGRES_URL)"
-    return "databases: SQLite only; set QM_TEST_POSTGRES_URL to run on PostgreSQL too"
+        terminalreporter.write_line("databases: SQLite and PostgreSQL (QM_TEST_POSTGRES_URL)")
+    else:
+        terminalreporter.write_line(
+            "databases: SQLite only, PostgreSQL skipped; set QM_TEST_POSTGRES_URL to run on both"
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -481,3 +481,11 @@ def _demand_of(database: Database, load_id: int) -> dict[tuple[str, str], tuple[
             ).where(Demand.item_id == Item.id, Demand.load_id == load_id)
         ).all()
     return {(sku, on.isoformat()): (units, returned) for sku, on, units, returned in rows}
+
+
+def test_prices_without_two_decimals_are_refused(sqlite_database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text("sku,name,cost\nA,Lamp,1500\n")
+
+    with pytest.raises(InvalidInput, match="'JPY'"):
+        service.ingest(sqlite_database, "items", path, clock=FixedClock(NOW), currency="JPY")

@@ -38,6 +38,7 @@ from tools.intake.core.kinds import Kind, kind_named, match_columns
 from tools.intake.core.rows import BadRow, RowChecker, TextRow, date_order
 from tools.intake.core.tables import BATCH_ROWS, open_table
 from tools.intake.service import Batch, Desk, apply_staged, prepare, stage
+from tools.money import minor_digits
 
 logger = logging.getLogger(__name__)
 SHOWN_ROWS = 20
@@ -59,6 +60,9 @@ class LoadReport:
     quarantine: list[dict[str, Any]]
     columns: dict[str, str]
     message: str
+
+
+_PRICED = ("items", "suppliers", "orders")
 
 
 def ingest(
@@ -83,6 +87,11 @@ def ingest(
         Conflict: The same file is being loaded elsewhere.
     """
     chosen = kind_named(kind)
+    if minor_digits(currency) != 2 and chosen.name in _PRICED:
+        raise InvalidInput(
+            f"prices in {currency!r} cannot be imported yet: it does not have two decimals",
+            next_step="Import the files without prices, such as stock and sales.",
+        )
     with _opened(Path(path)) as stream:
         digest, lines = _digest(stream, mapping)
         known = _known_load(database, chosen, digest)
