@@ -15,6 +15,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
+from db import schema
+
 SessionFactory = Callable[[], AbstractContextManager[Session]]
 
 
@@ -30,6 +32,7 @@ class Database:
     ) -> None:
         """Open ``url``; ``session_info`` is seen by every session as ``session.info``."""
         self.url = url
+        schema.metadata()  # every table is known before the first statement, whoever asks
         self._info = dict(session_info or {})
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine = _engine(url, is_sqlite=self.is_sqlite, busy_timeout_ms=busy_timeout_ms)
