@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import audit, chat, decide, demo, doctor, keys, look, operate, users
+from api.cli import audit, chat, decide, demo, doctor, keys, look, operate, supply, users
 
 HELP = (
     "Inventory operations in a terminal: see what to order, ask why, draft, decide.\n\n"
@@ -54,6 +54,8 @@ app.command(rich_help_panel="Look")(look.orders)
 app.command(rich_help_panel="Decide")(decide.approvals)
 app.command(rich_help_panel="Decide")(decide.approve)
 app.command(rich_help_panel="Decide")(decide.reject)
+app.command(rich_help_panel="Operate")(supply.confirm)
+app.command(rich_help_panel="Operate")(supply.receive)
 app.command(rich_help_panel="Operate")(operate.ingest)
 app.command(rich_help_panel="Operate")(operate.plan)
 app.command(rich_help_panel="Operate")(operate.deliver)

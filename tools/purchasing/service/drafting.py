@@ -12,7 +12,6 @@ from db.models.catalog import ExchangeRate, Location, Supplier
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
 from db.types import Actor, OrderState
 from tools.audit import service as audit
-from tools.catalog.service import resolve_location
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput
@@ -37,6 +36,7 @@ from tools.purchasing.service.terms import (
     PricedLine,
     Wanted,
     choose_supplier,
+    destination,
     detected_at,
     earliest_need,
     priced,
@@ -81,7 +81,7 @@ def draft(
 ) -> DraftOutcome:
     """Write a draft; the same ``idempotency_key`` gives the same draft again.
 
-    Without a ``need_by`` the first day that a recommendation of the lines names counts.
+    Without ``need_by`` and ``ship_to`` those of the lines' recommendations count.
 
     Raises:
         Forbidden: The actor's role may not draft.
@@ -99,7 +99,7 @@ def draft(
     asked = wanted(session, lines)
     need_by = need_by or earliest_need(asked, today(clock, company))
     seller = choose_supplier(session, asked, supplier)
-    place = resolve_location(session, ship_to)
+    place = destination(session, asked, ship_to)
     covers = [
         coverage(session, line.item.id, place.id, clock=clock, company=company) for line in asked
     ]

@@ -6,10 +6,10 @@ from datetime import date
 
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item, PriceBreak, Supplier, SupplierItem
+from db.models.catalog import Item, Location, PriceBreak, Supplier, SupplierItem
 from db.models.planning import PlanningRun, Recommendation
 from db.types import ItemStatus
-from tools.catalog.service import resolve_item, resolve_supplier
+from tools.catalog.service import resolve_item, resolve_location, resolve_supplier
 from tools.errors import InvalidInput, NotFound
 from tools.purchasing.core.quantities import Choice, Terms, neighbours, orderable, price_for
 from tools.purchasing.core.views import Check
@@ -49,6 +49,25 @@ class PricedLine:
     unit_price_minor: int
     recommendation_id: int | None
     checks: tuple[Check, ...] = ()
+
+
+def destination(session: Session, asked: Sequence[Wanted], ship_to: str | None) -> Location:
+    """Return where the goods go: as said, else where the recommendations need them.
+
+    Raises:
+        InvalidInput: The recommendations of one order need goods at several places.
+        NotFound: There is no such place.
+    """
+    places = {line.recommendation.location_id for line in asked if line.recommendation}
+    if ship_to is not None or not places:
+        return resolve_location(session, ship_to)
+    if len(places) > 1:
+        codes = sorted(session.get_one(Location, place).code for place in places)
+        raise InvalidInput(
+            f"these recommendations are for several places: {', '.join(codes)}",
+            next_step="Draft an order for each place.",
+        )
+    return session.get_one(Location, places.pop())
 
 
 def earliest_need(asked: Sequence[Wanted], today: date) -> date | None:
