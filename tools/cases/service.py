@@ -80,7 +80,7 @@ def _case(
         unit_value_minor=item.unit_price_minor or item.unit_cost_minor,
         unit_cost_minor=item.unit_cost_minor,
         position=position,
-        settings=_settings(policy),
+        settings=settings_of(policy),
         outlook=outlook,
         offers=tuple(offers),
         shelf_life_days=item.shelf_life_days,
@@ -93,7 +93,8 @@ def policy_label(policy: Policy) -> str:
     return f"policy {policy.id} v{policy.version}"
 
 
-def _settings(policy: Policy | None) -> Settings:
+def settings_of(policy: Policy | None) -> Settings:
+    """Return what people set, or the defaults where there is no policy yet."""
     if policy is None:
         return Settings()
     return Settings(
@@ -113,6 +114,12 @@ def _items(session: Session, item_ids: list[int] | None) -> dict[int, Item]:
     else:
         statement = statement.where(col(Item.id).in_(item_ids))
     return {item.id: item for item in session.exec(statement)}
+
+
+def discontinued_items(session: Session) -> frozenset[int]:
+    """Return the items that nobody plans any more."""
+    statement = select(Item.id).where(Item.status == ItemStatus.DISCONTINUED)
+    return frozenset(session.exec(statement))
 
 
 def policies_by_pair(

@@ -4,15 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import insert, union, update
-from sqlmodel import Session, select
+from sqlalchemy import insert, update
+from sqlmodel import Session
 
 from db.models.catalog import Item, Location
-from db.models.planning import Forecast, Policy, Recommendation
-from db.models.stock import StockLevel
-from tools.cases.core import Case
+from db.models.planning import Policy, Recommendation
+from tools.cases.core import Case, Settings
 from tools.cases.service import cases as read_cases
-from tools.cases.service import policies_by_pair, today_of
+from tools.cases.service import policies_by_pair, settings_of, today_of
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput, NotEnoughData
@@ -96,20 +95,26 @@ def _advise(
     )
 
 
-def create_missing_policies(session: Session) -> None:
-    """Give every stocked or forecast item the default policy where it has none."""
-    stocked = union(
-        select(StockLevel.item_id, StockLevel.location_id),
-        select(Forecast.item_id, Forecast.location_id),
-    )
-    known = set(policies_by_pair(session, None, None))
-    missing = [tuple(row) for row in session.execute(stocked) if tuple(row) not in known]
+def plan_advice(session: Session, *, clock: Clock, company: Company) -> list[Advice]:
+    """Advise on everything that is stocked, forecast or on order, with a policy for each.
+
+    What people have not set gets the default policy first: advice cites the policy it rests on.
+    """
+    cases = read_cases(session, today_of(clock, company), None, None)
+    missing = [case for case in cases if case.settings.label == Settings().label]
     for first in range(0, len(missing), _CHUNK):
         rows = [
-            Policy(item_id=item_id, location_id=location_id).model_dump(exclude={"id"})
-            for item_id, location_id in missing[first : first + _CHUNK]
+            Policy(item_id=case.item_id, location_id=case.location_id).model_dump(exclude={"id"})
+            for case in missing[first : first + _CHUNK]
         ]
         session.execute(insert(Policy), rows)
+    if missing:
+        known = policies_by_pair(session, None, None)
+        cases = [
+            replace(case, settings=settings_of(known[(case.item_id, case.location_id)]))
+            for case in cases
+        ]
+    return _advise(session, cases, clock=clock, company=company)
 
 
 def policy_ids(session: Session, item_ids: Sequence[int] | None = None) -> dict[Pair, int]:

@@ -13,6 +13,7 @@ from db.models.planning import PlanningRun, Recommendation
 from db.types import Action
 from tools.cases.service import (
     day_in_company,
+    discontinued_items,
     newest_forecast_runs,
     policies_by_pair,
     policy_label,
@@ -29,8 +30,8 @@ from tools.planning.core.tables import position_key
 from tools.planning.service import (
     advise_pair,
     as_recommendation,
-    create_missing_policies,
     fresh_advice,
+    plan_advice,
     policy_ids,
     recommendation_row,
     update_policies,
@@ -50,8 +51,7 @@ def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun
     recommendation per item and location. The arithmetic runs on arrays, the writing in bulk.
     """
     started_at = clock.now()
-    create_missing_policies(session)
-    advices = fresh_advice(session, clock=clock, company=company)
+    advices = plan_advice(session, clock=clock, company=company)
     run = PlanningRun(
         forecast_run_id=max((a.inputs["forecast_run"] or 0 for a in advices), default=0) or None,
         as_of_at=started_at,
@@ -156,7 +156,7 @@ def current_recommendations(
     """Return one recommendation per item: stored ones that still hold, fresh ones elsewhere.
 
     A stored recommendation holds on the day of its run while the position, the policy and the
-    forecast behind it are unchanged.
+    forecast behind it are unchanged. Discontinued items are left out unless they are named.
     """
     run = latest_run(session)
     today = today_of(clock, company)
@@ -166,7 +166,10 @@ def current_recommendations(
         )
         return CurrentAdvice([_unsaved(advice) for advice in fresh], None, len(fresh))
     stored = latest_recommendations(session, run, location_id=location_id, item_ids=item_ids)
+    gone = discontinued_items(session) if item_ids is None else frozenset()
+    stored = [row for row in stored if row.item_id not in gone]
     changed = _changed_pairs(session, stored, today, location_id, item_ids)
+    changed = {pair for pair in changed if pair[0] not in gone}
     kept = [Current(r, True) for r in stored if (r.item_id, r.location_id) not in changed]
     few = {pair[0] for pair in changed} if len(changed) <= _MOST_NAMED else item_ids
     advices = (
