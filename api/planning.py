@@ -31,7 +31,9 @@ class PlanSummary:
 def run_plan(system: "System", progress: Progress | None = None) -> PlanSummary:
     """Forecast all items, then compute every policy and recommendation from the forecasts."""
     started = perf_counter()
-    forecast_run_id = run_forecasts(system.database, clock=system.clock, progress=progress)
+    forecast_run_id = run_forecasts(
+        system.database, clock=system.clock, company=system.company, progress=progress
+    )
     items, recommendations = replan(system)
     return PlanSummary(
         items=items,

@@ -114,6 +114,26 @@ class TestRunForecasts:
         with database.read() as session:
             assert max(_forecast(session, shop, "SKU-1").mean) < 100
 
+    def test_yesterday_is_that_of_the_company(
+        self, database: Database, shop: dict[str, int], clock: FixedClock
+    ) -> None:
+        clock.at = clock.at.replace(hour=20)  # in Auckland it is the next morning
+        auckland = Company(timezone="Pacific/Auckland")
+        with database.write() as session:
+            item = session.get_one(Item, shop["SKU-1"])
+            main = session.get_one(Location, shop["main"])
+            make_demand(session, item, main, make_load(session), units=[20], until=TODAY)
+
+        run_forecasts(database, clock=clock, company=auckland)
+
+        with database.read() as session:
+            run = latest_run(session)
+            assert run is not None
+            assert run.as_of_on == TODAY
+            item, main = (session.get_one(Item, shop["SKU-1"]), session.get_one(Location, 1))
+            answer = forecast_for(session, item, main, clock=clock, company=auckland)
+            assert answer.start_on == TODAY + timedelta(days=1)
+
     def test_the_same_data_has_the_same_hash_and_a_change_another(
         self, database: Database, shop: dict[str, int], clock: FixedClock
     ) -> None:

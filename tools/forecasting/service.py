@@ -17,12 +17,15 @@ from db.models.planning import Forecast, ForecastRun, Policy
 from db.models.stock import StockLevel
 from db.session import Database
 from db.types import DemandClass
+from tools.cases.service import today_of
 from tools.clock import Clock
-from tools.demand.core import FloatArray, Panel, dense_panel
+from tools.company import Company
+from tools.demand.core import Panel, dense_panel
 from tools.demand.service import demand_frame
 from tools.errors import NotEnoughData
 from tools.forecasting.core import totals
 from tools.forecasting.core.batch import Batch, forecast_panel
+from tools.forecasting.core.rows import forecast_rows
 
 DEFAULT_HORIZON_DAYS = 91  # longest lead time and review and cover of the demo, and 13 weeks
 CHUNK_ROWS = 500
@@ -35,6 +38,7 @@ def run_forecasts(
     database: Database,
     *,
     clock: Clock,
+    company: Company | None = None,
     horizon_days: int = DEFAULT_HORIZON_DAYS,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -46,6 +50,7 @@ def run_forecasts(
     Args:
         database: Open database.
         clock: Gives today; only days before today count, because today is not over.
+        company: Its time zone says which day it is; that of UTC by default.
         horizon_days: Days to forecast.
         progress: Called with (series done, series in all).
 
@@ -56,7 +61,7 @@ def run_forecasts(
         NotEnoughData: No sale is loaded at all.
     """
     started_at = clock.now()
-    yesterday = started_at.date() - timedelta(days=1)
+    yesterday = today_of(clock, company or Company()) - timedelta(days=1)
     with database.read() as session:
         frame = demand_frame(session, end=yesterday)
         silent = _silent_pairs(session, frame)
@@ -77,7 +82,7 @@ def run_forecasts(
         "data_hash": _data_hash(frame),
         "versions": {name: version(name) for name in _LIBRARIES},
     }
-    return _store(database, run, _rows(panel, batch, silent, horizon_days), clock=clock)
+    return _store(database, run, forecast_rows(panel, batch, silent, horizon_days), clock=clock)
 
 
 def latest_run(session: Session) -> ForecastRun | None:
@@ -125,6 +130,7 @@ def forecast_for(
     location: Location,
     *,
     clock: Clock,
+    company: Company | None = None,
     horizon_days: int = 28,
     level: float = 0.9,
 ) -> ForecastAnswer:
@@ -135,6 +141,7 @@ def forecast_for(
         item: Item.
         location: Location.
         clock: Gives today, the first day of the answer.
+        company: Its time zone says which day it is; that of UTC by default.
         horizon_days: Days to sum up.
         level: Probability that the total lies between low and high.
 
@@ -150,7 +157,7 @@ def forecast_for(
         )
     forecast, run = found
     _refuse_too_little(item, forecast, run)
-    start = max(clock.now().date(), run.as_of_on + timedelta(days=1))
+    start = max(today_of(clock, company or Company()), run.as_of_on + timedelta(days=1))
     skipped = (start - run.as_of_on).days - 1
     ahead = _ahead(item, forecast, run, skipped=skipped)
     tail = float(np.mean(forecast.mean[-28:]))
@@ -309,61 +316,6 @@ def _data_hash(frame: pd.DataFrame) -> str:
         digest.update(np.ascontiguousarray(frame[name].to_numpy()).tobytes())
     digest.update("\n".join(frame["flag"]).encode())
     return digest.hexdigest()
-
-
-def _rows(
-    panel: Panel, batch: Batch, silent: list[tuple[int, int]], horizon_days: int
-) -> Iterator[dict[str, Any]]:
-    days = batch.total_days.tolist()
-    mean = np.round(batch.mean, 4).tolist()
-    sd = np.round(batch.total_sd, 3).tolist()
-    quantiles = np.round(batch.total_quantiles.transpose(0, 2, 1), 2).tolist()
-    keys = [f"{level:g}" for level in totals.LEVELS]
-    metrics = [_nullable(getattr(batch.accuracy, n)) for n in ("wmape", "bias", "mase")]
-    adi, cv2 = _nullable(batch.adi), _nullable(batch.cv2)
-    for k, item_id in enumerate(panel.item_ids.tolist()):
-        yield {
-            "item_id": item_id,
-            "location_id": int(panel.location_ids[k]),
-            "model": batch.models[k],
-            "demand_class": batch.classes[k],
-            "horizon_days": horizon_days,
-            "mean": mean[k],
-            "total_sd": {"days": days, "sd": sd[k]},
-            "total_quantiles": {"days": days} | dict(zip(keys, quantiles[k], strict=True)),
-            "adi": adi[k],
-            "cv2": cv2[k],
-            "observed_days": int(batch.observed_days[k]),
-            "metrics": {"wmape": metrics[0][k], "bias": metrics[1][k], "mase": metrics[2][k]},
-            "warnings": batch.warnings[k],
-        }
-    for item_id, location_id in silent:
-        yield _silent_row(item_id, location_id, days, horizon_days)
-
-
-def _silent_row(
-    item_id: int, location_id: int, days: list[int], horizon_days: int
-) -> dict[str, Any]:
-    zeros = [0.0] * len(days)
-    return {
-        "item_id": item_id,
-        "location_id": location_id,
-        "model": "mean",
-        "demand_class": DemandClass.NO_DEMAND,
-        "horizon_days": horizon_days,
-        "mean": [0.0] * horizon_days,
-        "total_sd": {"days": days, "sd": zeros},
-        "total_quantiles": {"days": days} | {f"{level:g}": zeros for level in totals.LEVELS},
-        "adi": None,
-        "cv2": None,
-        "observed_days": 0,
-        "metrics": {"wmape": None, "bias": None, "mase": None},
-        "warnings": ["nothing was sold in the loaded history; the forecast is zero"],
-    }
-
-
-def _nullable(values: FloatArray) -> list[float | None]:
-    return [round(v, 4) if np.isfinite(v) else None for v in values.tolist()]
 
 
 def _store(

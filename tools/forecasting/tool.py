@@ -39,8 +39,9 @@ def forecast_demand(  # noqa: D417  (session and context are not arguments for t
     """
     item, place = resolve_item(session, sku), resolve_location(session, location)
     answer = forecast_for(
-        session, item, place, clock=context.clock, horizon_days=horizon_days, level=level
-    )
+        session, item, place, clock=context.clock, company=context.company,
+        horizon_days=horizon_days, level=level,
+    )  # fmt: skip
     return Result(
         _shown(item, place, answer),
         as_of=noon(answer.as_of_on) + timedelta(hours=12),  # the end of the last known day
