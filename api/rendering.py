@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,37 @@ NOTHING = "\N{EN DASH}"  # a value that is not there
 MINUS = "\N{MINUS SIGN}"
 BARS = "▁▂▃▄▅▆▇█"
 SEVERITY_STYLE = {"critical": "red", "warning": "yellow"}
+
+
+# What would move the cursor, recolour the screen or turn the reading order round.
+_HARMFUL = dict.fromkeys(
+    [*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F,
+     *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)  # fmt: skip
+
+
+def harmless(text: str) -> str:
+    r"""Return a text without control characters (but for line breaks) and bidi overrides.
+
+    Example:
+        >>> harmless("pay \x1b[2J9,999")
+        'pay [2J9,999'
+    """
+    return text.translate(_HARMFUL)
+
+
+class Harmless:
+    """Shows another renderable; nothing that came from outside can steer the terminal."""
+
+    def __init__(self, inner: RenderableType) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._inner, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(harmless(segment.text), segment.style)
 
 
 def spark(values: Sequence[float]) -> str:

@@ -125,4 +125,6 @@ def _waiting(shell: Terminal, label: str) -> contextlib.AbstractContextManager[A
     """A spinner for people, on the console that prints the reply; nothing in a pipe."""
     if not shell.is_interactive:
         return contextlib.nullcontext()
-    return shell.out.status(f"[dim]{label} …[/]")
+    from rich.text import Text
+
+    return shell.out.status(Text(f"{label} …", style="dim"))

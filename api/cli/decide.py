@@ -274,7 +274,7 @@ def _quantity(typed: str) -> int:
 
 
 def _answer(shell: Terminal, question: str) -> str:
-    shell.err.print(question, end="", markup=False, style="bold")
+    shell.err.print(question, end="", style="bold")
     line = sys.stdin.readline()
     return line.strip().lower()
 

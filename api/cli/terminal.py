@@ -87,8 +87,10 @@ class Terminal:
         self.as_login = as_login
         self.is_json = is_json
         self.is_interactive = sys.stdin.isatty() and sys.stdout.isatty()
-        self.out = Console(highlight=False, width=_width(sys.stdout.isatty()))
-        self.err = Console(highlight=False, stderr=True, width=_width(sys.stderr.isatty()))
+        # No markup: names and notes come from files, suppliers and models; shown as written.
+        plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+        self.out = Console(width=_width(sys.stdout.isatty()), **plain)
+        self.err = Console(stderr=True, width=_width(sys.stderr.isatty()), **plain)
         self._overrides = {k: v for k, v in (settings or {}).items() if v is not None}
         self._clock = clock
         self._may_create = may_create
@@ -152,10 +154,14 @@ class Terminal:
         self.out.out(*(line.rstrip() for line in lines), sep="\n", highlight=False)
 
     def _print(self, renderables: "Sequence[RenderableType]") -> None:
+        from api.rendering import Harmless
+
         for renderable in renderables:
             is_whole = bool(getattr(renderable, "no_wrap", False))  # print() forgets it for a text
             overflow: Literal["ignore"] | None = "ignore" if is_whole else None
-            self.out.print(renderable, crop=False, no_wrap=is_whole or None, overflow=overflow)
+            self.out.print(
+                Harmless(renderable), crop=False, no_wrap=is_whole or None, overflow=overflow
+            )
 
     def emit(self, value: Any) -> None:
         """Print for machines."""
@@ -163,7 +169,9 @@ class Terminal:
 
     def note(self, text: str, style: str = "") -> None:
         """Say something beside the data."""
-        self.err.print(text, style=style or None, markup=False, soft_wrap=True)
+        from api.rendering import harmless
+
+        self.err.print(harmless(text), style=style or None, soft_wrap=True)
 
     def report(self, error: QuartermasterError) -> None:
         """Show an expected error: a sentence and what to do next."""

@@ -406,3 +406,33 @@ def test_without_a_database_the_demo_is_named(
     assert result.exit_code == 1
     assert "quartermaster demo" in result.stderr
     assert not (tmp_path / "none").exists()
+
+
+class TestSupply:
+    def test_an_answer_and_a_delivery_are_booked(self, run: Run) -> None:
+        # PO-1043 went to the supplier the day before and waits for an answer
+        answered = run("confirm", "PO-1043", "--promise", "2011-12-20")
+        part = run("receive", "PO-1043", "--note", "DN-7", "--json")
+        again = run("receive", "PO-1043")
+
+        assert "is confirmed" in answered.stdout, answered.output
+        assert parsed(part)["data"]["state"] == "received"
+        assert all(line["open"] == 0 for line in parsed(part)["data"]["lines"])
+        assert again.exit_code == 4
+        assert "othing of 'PO-1043' is open" in again.stderr
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["receive", "PO-1042", "22423=abc"], "SKU=UNITS"),
+            (["receive", "PO-9"], "There is no order 'PO-9'"),
+            (["confirm", "PO-1042", "--promise", "soon"], "2026-03-06"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(
+        self, run: Run, arguments: list[str], said: str
+    ) -> None:
+        result = run(*arguments)
+
+        assert result.exit_code == 1
+        assert said in result.stderr

@@ -5,6 +5,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
 from api.cli import terminal
 from db.types import Decision
@@ -67,3 +69,31 @@ def test_the_program_starts_without_the_heavy_libraries() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("Cable [large] red", "Cable [large] red"),
+        ("Cable [/5m] red", "Cable [/5m] red"),
+        ("[link=http://evil.example]pay[/link]", "[link=http://evil.example]pay[/link]"),
+        ("note \x1b[2J\x1b[1;1H9,999", "note [2J[1;1H9,999"),
+        ("abc\u202egnp.exe", "abcgnp.exe"),
+        (":warning: hot", ":warning: hot"),
+    ],
+)
+def test_stored_text_cannot_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str], stored: str, shown: str
+) -> None:
+    table = Table(box=None)
+    table.add_column("name", no_wrap=True)
+    table.add_row(stored)
+    shell = terminal.Terminal()
+
+    shell.show(table, Text(stored))
+    shell.note(stored)
+
+    printed = capsys.readouterr()
+    assert printed.out.count(shown) == 2
+    assert shown in printed.err
+    assert not {"\x1b", "\u202e"} & set(printed.out + printed.err)
