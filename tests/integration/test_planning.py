@@ -3,24 +3,30 @@
 from typing import Any
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from db.models.catalog import Item
 from db.models.planning import Policy, Recommendation
 from db.models.stock import StockLevel
 from db.session import Database
 from db.types import Action, ItemStatus, OrderState
-from tests.factories import WorldP, make_item, make_world_p
+from tests.conftest import NOW
+from tests.factories import WorldP, make_forecast, make_item, make_location, make_world_p
 from tests.factories_planning import USD, Desk, add_order
 from tools.alerts.tool import list_exceptions
 from tools.clock import FixedClock
 from tools.replenishment.service import plan_all
-from tools.replenishment.tool import recommend_orders
+from tools.replenishment.tool import explain_recommendation, recommend_orders
+from tools.wrapping import Tool
 
 
 @pytest.fixture
 def world(session: Session) -> WorldP:
     return make_world_p(session)
+
+
+def _ask(desk: Desk, tool: Tool, **arguments: object) -> Any:
+    return desk.call(tool, **arguments)["data"]
 
 
 def _plan(session: Session, clock: FixedClock) -> dict[int, Recommendation]:
@@ -65,3 +71,62 @@ def test_a_discontinued_item_stays_out_of_the_lists(
     assert (orders["lines"], orders["items_without_need"]) == ([], 0)
     assert set(listed["counts"]) == {"late_po"}  # an order that is under way still counts
     assert named["items_without_need"] == 1
+
+
+class TestSeveralLocations:
+    """WIDGET-A is well stocked at MAIN; NORTH has 100, sells 100 a day and needs a purchase."""
+
+    @pytest.fixture
+    def desk(self, sqlite_database: Database) -> Desk:
+        desk = Desk(sqlite_database)
+        with sqlite_database.write() as session:
+            widget = desk.world.widget
+            session.exec(select(StockLevel)).one().on_hand_units = 3000
+            north = make_location(session, "NORTH")
+            make_forecast(session, widget, north)
+            session.add(
+                StockLevel(
+                    item_id=widget.id, location_id=north.id, on_hand_units=100, updated_at=NOW
+                )
+            )  # fmt: skip
+        return desk
+
+    @pytest.mark.parametrize("is_planned", [True, False])
+    def test_every_answer_names_the_place(self, desk: Desk, is_planned: bool) -> None:
+        if is_planned:
+            with desk.database.write() as session:
+                plan_all(session, clock=desk.context.clock, company=USD)
+
+        line = _ask(desk, recommend_orders)["lines"][0]
+        listed = _ask(desk, list_exceptions)["exceptions"]
+        why = _ask(desk, explain_recommendation, sku="WIDGET-A")
+
+        assert {line["location"], why["location"]} == {"NORTH"}
+        assert (why["quantity"], why["inputs"]["on_hand"]) == (line["quantity"], 100)
+        places = {row["type"]: row["location"] for row in listed}
+        assert places == {
+            "below_rop": "NORTH", "projected_stockout": "NORTH", "late_po": "MAIN",
+        }  # fmt: skip
+
+    def test_the_place_asked_for_is_explained(self, desk: Desk) -> None:
+        main = _ask(desk, explain_recommendation, sku="WIDGET-A", location="MAIN")
+        unknown = desk.call(explain_recommendation, sku="WIDGET-A", location="NOWHERE")
+
+        assert (main["location"], main["quantity"], main["inputs"]["on_hand"]) == ("MAIN", 0, 3000)
+        assert unknown["error"] == "not_found"
+
+    def test_other_places_with_a_need_are_named(self, desk: Desk) -> None:
+        with desk.database.write() as session:
+            levels = session.exec(select(StockLevel).order_by(col(StockLevel.id))).all()
+            levels[0].on_hand_units = 620
+
+        envelope: Any = desk.call(explain_recommendation, sku="WIDGET-A")
+
+        assert envelope["data"]["location"] == "NORTH"
+        assert envelope["warnings"] == ["also to order: 1,920 at MAIN"]
+
+    def test_an_order_is_late_where_the_shelf_is_empty(self, desk: Desk) -> None:
+        # PO-1042 goes to MAIN, which has enough: NORTH's stock-out does not make it critical
+        rows = _ask(desk, list_exceptions, types=["late_po"])["exceptions"]
+
+        assert rows[0]["severity"] == "warning"

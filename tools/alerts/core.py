@@ -18,6 +18,7 @@ class StockException:
     type: str
     sku: str
     name: str
+    location: str
     severity: str
     value_at_risk_minor: int
     due_on: date | None
@@ -26,7 +27,8 @@ class StockException:
 
 
 def item_exceptions(
-    *, sku: str, name: str, severity: str, value_at_risk_minor: int, unit_cost_minor: float,
+    *, sku: str, name: str, location: str, severity: str, value_at_risk_minor: int,
+    unit_cost_minor: float,
     latest_order_on: date | None, stockout_on: date | None, inputs: dict[str, Any],
     is_planned: bool, horizon_days: int,
 ) -> list[StockException]:  # fmt: skip
@@ -42,7 +44,14 @@ def item_exceptions(
         why = f"position {position:,} is not above the reorder point {point:,}"
         found.append(
             StockException(
-                "below_rop", sku, name, severity, value_at_risk_minor, latest_order_on, why
+                "below_rop",
+                sku,
+                name,
+                location,
+                severity,
+                value_at_risk_minor,
+                latest_order_on,
+                why,
             )
         )
     if severity == "critical" and stockout is not None and stockout <= horizon_days:
@@ -51,18 +60,25 @@ def item_exceptions(
             why += f"; an order of today arrives in {inputs['arrival_in_days']} days"
         found.append(
             StockException(
-                "projected_stockout", sku, name, severity, value_at_risk_minor, stockout_on, why
+                "projected_stockout",
+                sku,
+                name,
+                location,
+                severity,
+                value_at_risk_minor,
+                stockout_on,
+                why,
             )
         )
     if inputs["excess"] > 0:
         value = round(inputs["excess"] * unit_cost_minor)
         why = f"{inputs['excess']:,} more than the order-up-to level or 90 days of cover"
-        found.append(StockException("excess", sku, name, "info", value, None, why))
+        found.append(StockException("excess", sku, name, location, "info", value, None, why))
     return found
 
 
 def order_exception(
-    *, number: str, sku: str, name: str, value_minor: int, promise_on: date | None,
+    *, number: str, sku: str, name: str, location: str, value_minor: int, promise_on: date | None,
     expected_on: date | None, is_confirmed: bool, hours_since_sent: float | None, today: date,
     runs_out_before: bool,
 ) -> StockException | None:  # fmt: skip
@@ -72,15 +88,19 @@ def order_exception(
         why = f"promised {promise_on.isoformat()}, now expected {expected_on.isoformat()}"
         severity = "critical" if runs_out_before else "warning"
         why = f"{days} days late: {why}"
-        return StockException("late_po", sku, name, severity, value_minor, expected_on, why, number)
+        return StockException(
+            "late_po", sku, name, location, severity, value_minor, expected_on, why, number
+        )
     if promise_on is not None and promise_on < today:
         why = f"{(today - promise_on).days} days late: promised {promise_on.isoformat()}"
-        return StockException("late_po", sku, name, "warning", value_minor, promise_on, why, number)
+        return StockException(
+            "late_po", sku, name, location, "warning", value_minor, promise_on, why, number
+        )
     is_silent = hours_since_sent is not None and hours_since_sent > CONFIRM_WITHIN_HOURS
     if not is_confirmed and is_silent:
         why = f"sent {round(hours_since_sent or 0)} hours ago and not confirmed"
         return StockException(
-            "unconfirmed_po", sku, name, "warning", value_minor, promise_on, why, number
+            "unconfirmed_po", sku, name, location, "warning", value_minor, promise_on, why, number
         )
     return None
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item, Supplier
+from db.models.catalog import Item, Location, Supplier
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment
 from db.types import OrderState, ShipmentStatus
 from tools.alerts.core import StockException, item_exceptions, order_exception, worklist
@@ -17,6 +17,7 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.money import in_company_minor
 from tools.offers.service import exchange_rates
+from tools.positions.service import Pair
 from tools.replenishment.service import CurrentAdvice, current_recommendations
 
 _SENT = (
@@ -51,7 +52,10 @@ def exceptions(
     rates = exchange_rates(session, company)
     found = _of_items(advice, items, rates, supplier, horizon_days)
     runs_out = {
-        c.recommendation.item_id: c.recommendation.projected_stockout_on for c in advice.items
+        (c.recommendation.item_id, c.recommendation.location_id): (
+            c.recommendation.projected_stockout_on
+        )
+        for c in advice.items
     }
     found += _of_orders(session, items, rates, supplier, runs_out, clock=clock, company=company)
     wanted = [e for e in found if types is None or e.type in types]
@@ -75,6 +79,7 @@ def _of_items(
         found += item_exceptions(
             sku=item.sku,
             name=item.name,
+            location=row.inputs["location"],
             severity=row.severity,
             value_at_risk_minor=row.value_at_risk_minor,
             unit_cost_minor=item.unit_cost_minor * rates.get(item.currency, 1_000_000) / 1_000_000,
@@ -92,21 +97,22 @@ def _of_orders(
     items: dict[int, Item],
     rates: dict[str, int],
     supplier: Supplier | None,
-    runs_out: dict[int, date | None],
+    runs_out: dict[Pair, date | None],
     *,
     clock: Clock,
     company: Company,
 ) -> list[StockException]:
     today = today_of(clock, company)
     found = []
-    for line, order, eta_on in session.execute(_open_lines(supplier)):
+    for line, order, code, eta_on in session.execute(_open_lines(supplier)):
         item = items[line.item_id]
         balance = line.ordered_units - line.received_units - line.short_closed_units
-        stockout_on = runs_out.get(item.id)
+        stockout_on = runs_out.get((item.id, order.location_id))
         exception = order_exception(
             number=order.number,
             sku=item.sku,
             name=item.name,
+            location=code,
             value_minor=_value(balance * line.unit_price_minor, order.currency, rates),
             promise_on=line.promise_on or order.promise_on,
             expected_on=eta_on,
@@ -133,8 +139,9 @@ def _open_lines(supplier: Supplier | None) -> Any:
         .subquery()
     )
     statement = (
-        select(PurchaseOrderLine, PurchaseOrder, on_road.c.eta_on)
+        select(PurchaseOrderLine, PurchaseOrder, col(Location.code), on_road.c.eta_on)
         .join(PurchaseOrder, col(PurchaseOrder.id) == col(PurchaseOrderLine.order_id))
+        .join(Location, col(Location.id) == col(PurchaseOrder.location_id))
         .outerjoin(on_road, on_road.c.order_id == col(PurchaseOrder.id))
         .where(col(PurchaseOrder.state).in_(_SENT), balance > 0)
     )

@@ -44,6 +44,7 @@ def list_exceptions(  # noqa: D417  (session and context are not arguments for t
             "type": e.type,
             "sku": e.sku,
             "name": e.name,
+            "location": e.location,
             "severity": e.severity,
             "value_at_risk": amount_text(e.value_at_risk_minor, context.company.currency),
             "currency": context.company.currency,

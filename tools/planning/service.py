@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import insert, update
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location
-from db.models.planning import Policy, Recommendation
+from db.models.planning import PlanningRun, Policy, Recommendation
 from tools.cases.core import Case, Settings
 from tools.cases.service import cases as read_cases
 from tools.cases.service import policies_by_pair, settings_of, today_of
@@ -71,10 +71,13 @@ def fresh_advice(
     company: Company,
     item_ids: Iterable[int] | None = None,
     location_id: int | None = None,
+    without_unsent: bool = False,
 ) -> list[Advice]:
     """Advise on some items, or on all, from what is stored now."""
     wanted = None if item_ids is None else list(item_ids)
     cases = read_cases(session, today_of(clock, company), wanted, location_id)
+    if without_unsent:
+        cases = [replace(c, position=without_unsent_orders(c.position)) for c in cases]
     return _advise(session, cases, clock=clock, company=company)
 
 
@@ -115,6 +118,65 @@ def plan_advice(session: Session, *, clock: Clock, company: Company) -> list[Adv
             for case in cases
         ]
     return _advise(session, cases, clock=clock, company=company)
+
+
+def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun:
+    """Plan every item at every location and keep the result as a run.
+
+    Writes a default policy where there is none, the computed numbers of all policies, and one
+    recommendation per item and location. The arithmetic runs on arrays, the writing in bulk.
+    """
+    started_at = clock.now()
+    advices = plan_advice(session, clock=clock, company=company)
+    run = PlanningRun(
+        forecast_run_id=max((a.inputs["forecast_run"] or 0 for a in advices), default=0) or None,
+        as_of_at=started_at,
+        started_at=started_at,
+        item_count=len(advices),
+    )
+    session.add(run)
+    session.flush()
+    policies = policy_ids(session)
+    update_policies(session, advices, policies, clock)
+    rows = [
+        recommendation_row(advice, policies[(advice.case.item_id, advice.case.location_id)], run.id)
+        for advice in advices
+    ]
+    for first in range(0, len(rows), _CHUNK):
+        session.execute(insert(Recommendation), rows[first : first + _CHUNK])
+    run.finished_at = clock.now()
+    session.flush()
+    return run
+
+
+def latest_run(session: Session) -> PlanningRun | None:
+    """Return the last finished planning run."""
+    statement = (
+        select(PlanningRun)
+        .where(col(PlanningRun.finished_at).is_not(None))
+        .order_by(col(PlanningRun.id).desc())
+        .limit(1)
+    )
+    return session.exec(statement).first()
+
+
+def latest_recommendations(
+    session: Session,
+    run: PlanningRun | None = None,
+    *,
+    location_id: int | None = None,
+    item_ids: Sequence[int] | None = None,
+) -> list[Recommendation]:
+    """Return the recommendations of a run, by default the latest; empty without a run."""
+    chosen = run or latest_run(session)
+    if chosen is None:
+        return []
+    statement = select(Recommendation).where(Recommendation.run_id == chosen.id)
+    if location_id is not None:
+        statement = statement.where(Recommendation.location_id == location_id)
+    if item_ids is not None:
+        statement = statement.where(col(Recommendation.item_id).in_(item_ids))
+    return list(session.exec(statement))
 
 
 def policy_ids(session: Session, item_ids: Sequence[int] | None = None) -> dict[Pair, int]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location, Supplier
@@ -31,46 +30,29 @@ from tools.planning.service import (
     advise_pair,
     as_recommendation,
     fresh_advice,
-    plan_advice,
+    latest_recommendations,
+    latest_run,
+    plan_all,
     policy_ids,
     recommendation_row,
-    update_policies,
 )
 from tools.positions.core import StockPosition
 from tools.positions.service import Pair, positions_by_pair
 from tools.replenishment.core import line_view
 
+__all__ = [
+    "CurrentAdvice",
+    "advise",
+    "current_recommendations",
+    "explain",
+    "latest_recommendations",
+    "latest_run",
+    "order_list",
+    "plan_all",
+]
+
 _CHUNK = 2000
 _MOST_NAMED = 500  # more changed items than this are read with all the others
-
-
-def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun:
-    """Plan every item at every location and keep the result as a run.
-
-    Writes a default policy where there is none, the computed numbers of all policies, and one
-    recommendation per item and location. The arithmetic runs on arrays, the writing in bulk.
-    """
-    started_at = clock.now()
-    advices = plan_advice(session, clock=clock, company=company)
-    run = PlanningRun(
-        forecast_run_id=max((a.inputs["forecast_run"] or 0 for a in advices), default=0) or None,
-        as_of_at=started_at,
-        started_at=started_at,
-        item_count=len(advices),
-    )
-    session.add(run)
-    session.flush()
-    policies = policy_ids(session)
-    update_policies(session, advices, policies, clock)
-    rows = [
-        recommendation_row(advice, policies[(advice.case.item_id, advice.case.location_id)], run.id)
-        for advice in advices
-    ]
-    for first in range(0, len(rows), _CHUNK):
-        session.execute(insert(Recommendation), rows[first : first + _CHUNK])
-    run.finished_at = clock.now()
-    session.flush()
-    return run
 
 
 def advise(
@@ -80,36 +62,6 @@ def advise(
     advice = advise_pair(session, item.id, location.id, clock=clock, company=company)
     policies = policy_ids(session, item_ids=[item.id])
     return Recommendation(**recommendation_row(advice, policies.get((item.id, location.id)), None))
-
-
-def latest_run(session: Session) -> PlanningRun | None:
-    """Return the last finished planning run."""
-    statement = (
-        select(PlanningRun)
-        .where(col(PlanningRun.finished_at).is_not(None))
-        .order_by(col(PlanningRun.id).desc())
-        .limit(1)
-    )
-    return session.exec(statement).first()
-
-
-def latest_recommendations(
-    session: Session,
-    run: PlanningRun | None = None,
-    *,
-    location_id: int | None = None,
-    item_ids: Sequence[int] | None = None,
-) -> list[Recommendation]:
-    """Return the recommendations of a run, by default the latest; empty without a run."""
-    chosen = run or latest_run(session)
-    if chosen is None:
-        return []
-    statement = select(Recommendation).where(Recommendation.run_id == chosen.id)
-    if location_id is not None:
-        statement = statement.where(Recommendation.location_id == location_id)
-    if item_ids is not None:
-        statement = statement.where(col(Recommendation.item_id).in_(item_ids))
-    return list(session.exec(statement))
 
 
 @dataclass(frozen=True)
@@ -302,16 +254,23 @@ class Explained:
 
 
 def explain(
-    session: Session, rec_id: str | None, sku: str | None, *, clock: Clock, company: Company
+    session: Session,
+    rec_id: str | None,
+    sku: str | None,
+    *,
+    clock: Clock,
+    company: Company,
+    location: str | None = None,
 ) -> Explained:
     """Find the recommendation behind a question: by its number, or the item's last one.
 
     For an item the purchase that today's run advised is explained even when it has been drafted
-    since; without a stored one, advice is computed as if unsent orders were not there.
+    since; without a stored one, advice is computed as if unsent orders were not there. Without a
+    location the place with the most value at risk comes first; the others are named.
 
     Raises:
         InvalidInput: Neither or both are given, or the number is malformed.
-        NotFound: There is no such recommendation or item.
+        NotFound: There is no such recommendation, item or location.
     """
     if (rec_id is None) == (sku is None):
         raise InvalidInput("give either rec_id or sku", next_step="Name one item, or R-<number>.")
@@ -320,18 +279,48 @@ def explain(
         item = _items_by_id(session, [stored.item_id])[stored.item_id]
         return _explained(session, stored, item, clock=clock, company=company)
     item = resolve_item(session, sku or "")
-    place = resolve_location(session, None)
-    run = latest_run(session)
-    if run is not None and day_in_company(run.as_of_at, company) == today_of(clock, company):
-        rows = latest_recommendations(session, run, location_id=place.id, item_ids=[item.id])
-        bought = [row for row in rows if row.action == Action.BUY]
-        if bought and _is_still_open(session, bought[0], today_of(clock, company)):
-            return _explained(session, bought[0], item, clock=clock, company=company)
+    place = None if location is None else resolve_location(session, location)
+    found = _purchases(session, item, place, clock=clock, company=company)
+    if not found:
+        found = [_without_need(session, item, place, clock=clock, company=company)]
+    answer = _explained(session, found[0], item, clock=clock, company=company)
+    others = [f"{row.order_units:,} at {row.inputs['location']}" for row in found[1:]]
+    also = [f"also to order: {', '.join(others)}"] if others else []
+    return replace(answer, warnings=answer.warnings + also)
+
+
+def _purchases(
+    session: Session, item: Item, place: Location | None, *, clock: Clock, company: Company
+) -> list[Recommendation]:
+    """What to buy of an item, largest value at risk first: as advised today, else as of now."""
+    today, run = today_of(clock, company), latest_run(session)
+    where = None if place is None else place.id
+    rows: list[Recommendation] = []
+    if run is not None and day_in_company(run.as_of_at, company) == today:
+        rows = latest_recommendations(session, run, location_id=where, item_ids=[item.id])
+    rows = [row for row in rows if row.action == Action.BUY and _is_still_open(session, row, today)]
+    advices = fresh_advice(
+        session, clock=clock, company=company, item_ids=[item.id], location_id=where,
+        without_unsent=True,
+    )  # fmt: skip
+    seen = {row.location_id for row in rows}
+    rows += [
+        as_recommendation(advice)
+        for advice in advices
+        if advice.action == Action.BUY and advice.case.location_id not in seen
+    ]
+    return sorted(rows, key=lambda row: (-row.value_at_risk_minor, row.location_id))
+
+
+def _without_need(
+    session: Session, item: Item, place: Location | None, *, clock: Clock, company: Company
+) -> Recommendation:
+    """Advice for an item that nobody needs to buy, at the location asked for or the usual one."""
+    where = place or resolve_location(session, None)
     advice = advise_pair(
-        session, item.id, place.id, clock=clock, company=company, without_unsent=True
+        session, item.id, where.id, clock=clock, company=company, without_unsent=True
     )
-    fresh = as_recommendation(advice)
-    return _explained(session, fresh, item, clock=clock, company=company)
+    return as_recommendation(advice)
 
 
 def _is_still_open(session: Session, row: Recommendation, today: date) -> bool:

@@ -83,6 +83,7 @@ def explain_recommendation(  # noqa: D417  (session and context are not argument
     *,
     rec_id: str | None = None,
     sku: str | None = None,
+    location: str | None = None,
     alternative_quantity: Units | None = None,
 ) -> Result:
     """Why that order quantity, term by term, and what another quantity would mean.
@@ -90,9 +91,12 @@ def explain_recommendation(  # noqa: D417  (session and context are not argument
     Args:
         rec_id: e.g. R-12
         sku: instead of rec_id
+        location: code, with sku
         alternative_quantity: e.g. 1500
     """
-    found = explain(session, rec_id, sku, clock=context.clock, company=context.company)
+    found = explain(
+        session, rec_id, sku, clock=context.clock, company=context.company, location=location
+    )
     data = explanation_view(
         found.recommendation, found.item, found.public_id, asked=alternative_quantity
     )

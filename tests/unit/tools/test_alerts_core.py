@@ -14,7 +14,7 @@ INPUTS = {
 
 def _of_item(inputs: dict[str, Any] | None = None, **changes: Any) -> list[StockException]:
     values: dict[str, Any] = {
-        "sku": "WIDGET-A", "name": "Widget A", "severity": "critical",
+        "sku": "WIDGET-A", "name": "Widget A", "location": "MAIN", "severity": "critical",
         "value_at_risk_minor": 484_800, "unit_cost_minor": 780.0, "latest_order_on": None,
         "stockout_on": None, "is_planned": True, "horizon_days": 30,
     }  # fmt: skip
@@ -23,7 +23,7 @@ def _of_item(inputs: dict[str, Any] | None = None, **changes: Any) -> list[Stock
 
 def _of_order(**changes: Any) -> StockException | None:
     values: dict[str, Any] = {
-        "number": "PO-1", "sku": "A", "name": "A", "value_minor": 100,
+        "number": "PO-1", "sku": "A", "name": "A", "location": "MAIN", "value_minor": 100,
         "promise_on": date(2026, 3, 6), "expected_on": None, "is_confirmed": True,
         "hours_since_sent": 10.0, "today": TODAY, "runs_out_before": False,
     }  # fmt: skip
@@ -80,7 +80,7 @@ class TestOrders:
 
 def test_urgent_first_then_valuable() -> None:
     def one(sku: str, severity: str, value: int) -> StockException:
-        return StockException("below_rop", sku, sku, severity, value, None, "")
+        return StockException("below_rop", sku, sku, "MAIN", severity, value, None, "")
 
     rows = [one("A", "info", 9), one("B", "critical", 1), one("C", "critical", 5)]
 

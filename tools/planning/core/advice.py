@@ -281,6 +281,7 @@ def _stock_inputs(row: _Row) -> dict[str, Any]:
         "netted_position": position.netted_position_units,
         "orders": sorted({receipt.number for receipt in position.receipts}),
         "drafts": sorted({draft.number for draft in position.drafts}),
+        "location": row.case.location,
         "stock_source": f"stock {row.case.location}",
         "position_key": position_key(position),
     }
