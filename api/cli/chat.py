@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.terminal import AsOption, Terminal, terminal
+from tools.errors import QuartermasterError
 
 if TYPE_CHECKING:
     from db.models.conversation import RunEvent
@@ -29,6 +30,7 @@ class Chat:
         with _waiting(shell, "Opening the conversation"):
             self._conversations = shell.system.conversations
         self.thread_id = thread_id or self._conversations.create_thread(actor)
+        self._conversations.messages(actor, self.thread_id)  # refuses a thread of somebody else
         self.approval: dict[str, Any] | None = None  # the last one that was requested here
         self._card: dict[str, Any] | None = None  # shown under the reply of its turn
 
@@ -39,6 +41,8 @@ class Chat:
                 self._conversations.say(self._actor, self.thread_id, text, on_event=self._show)
         except KeyboardInterrupt:
             self._shell.note("Stopped.")
+        except QuartermasterError as error:  # a busy thread must not end the conversation
+            self._shell.report(error)
 
     def _show(self, event: "RunEvent") -> None:
         from rich.padding import Padding

@@ -35,15 +35,23 @@ def show_today(
     narrowed = {"supplier": supplier} if supplier else {}
     orders = shell.ask("recommend_orders", actor, limit=limit, **narrowed)
     exceptions = shell.ask("list_exceptions", actor, limit=1, **narrowed)
+    waiting = {
+        state: int(data_of(shell.ask("list_orders", actor, status=state, limit=1))["total"])
+        for state in ("draft", "pending_approval")
+    }
     if shell.is_json:
         data_of(orders), data_of(exceptions)
-        shell.emit({"ok": True, "recommendations": orders, "exceptions": exceptions})
+        shell.emit(
+            {"ok": True, "recommendations": orders, "exceptions": exceptions, "waiting": waiting}
+        )
         return
     from api.cli import screens
 
     shell.show(
         screens.morning_list(data_of(orders), data_of(exceptions), at=shell.system.clock.now())
     )
+    if text := screens.waiting(waiting):
+        shell.show(text)
     _warn(shell, orders, exceptions)
 
 
@@ -117,7 +125,9 @@ def _or_reason(envelope: dict[str, Any], line: Any) -> str:
 
 
 def orders(
-    state: Annotated[str | None, typer.Option(help="draft, pending_approval, sent, ...")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Such as draft, pending_approval, sent, confirmed, received.")
+    ] = None,
     supplier: SupplierOption = None,
     limit: Annotated[int, typer.Option(min=1, max=50, help="Lines to show.")] = 20,
     as_login: AsOption = None,

@@ -3,7 +3,7 @@
 Pure functions from JSON values to rich text; nothing here computes a figure to act on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 from rich.console import Group, RenderableType
@@ -55,6 +55,16 @@ def morning_list(orders: Data, exceptions: Data, *, at: datetime) -> RenderableT
         parts.append(Text())
     parts.append(exception_counts(exceptions))
     return Group(*parts)
+
+
+def waiting(orders: Mapping[str, int]) -> Text | None:
+    """Say which orders stand still until a person does something; their items are not listed."""
+    parts = []
+    if drafts := orders.get("draft", 0):
+        parts.append(f"{units(drafts)} drafted and not requested")
+    if asked := orders.get("pending_approval", 0):
+        parts.append(f"{units(asked)} waiting for a decision")
+    return Text(f"Orders: {', '.join(parts)}") if parts else None
 
 
 def order_lines(lines: Iterable[Data], *, currency: str, today: date) -> Table:

@@ -1,8 +1,8 @@
 """What every command needs: the system, the person, the two streams, the exit code.
 
 Data goes to standard output, progress and prompts to standard error, so that every command can be
-piped. Expected errors become one sentence and the next step; anything else is a bug and shows its
-traceback. Nothing heavy is imported before a command runs: ``--help`` must start at once.
+piped. Expected errors become one sentence and the next step; anything else is a bug and gets an
+incident number. Nothing heavy is imported before a command runs: ``--help`` must start at once.
 """
 
 import json
@@ -194,6 +194,21 @@ class Terminal:
         if error.next_step:
             self.note(plain_sentence(error.next_step))
 
+    def report_bug(self, error: Exception) -> None:
+        """Write a bug down and tell its incident number."""
+        import traceback
+        from uuid import uuid4
+
+        incident = uuid4().hex[:8]
+        text = "".join(traceback.format_exception(error))
+        try:
+            with (self.settings.data_dir / "errors.log").open("a", encoding="utf-8") as log:
+                log.write(f"incident {incident}\n{text}\n")
+            where = f"incident {incident}, see {self.settings.data_dir / 'errors.log'}"
+        except OSError:  # no folder to write to: then here, or it would be lost
+            where = f"incident {incident}\n{text}"
+        self.note(f"Something failed on our side ({where}).", "red")
+
     @contextmanager
     def progress(self, label: str) -> "Iterator[Callable[[int, int], None]]":
         """Draw a bar on standard error while work is done; one line when nobody looks."""
@@ -227,7 +242,11 @@ def terminal(
     clock: "Clock | None" = None,
     may_create: bool = False,
 ) -> Iterator[Terminal]:
-    """Run the body of a command: expected errors become a sentence and an exit code."""
+    """Run the body of a command: expected errors become a sentence and an exit code.
+
+    Anything else is a bug: its traceback goes to ``errors.log`` in the data folder under an
+    incident number, and the person gets a sentence.
+    """
     shell = Terminal(
         as_login=as_login, is_json=is_json, settings=settings, clock=clock, may_create=may_create
     )
@@ -236,6 +255,11 @@ def terminal(
     except QuartermasterError as error:
         shell.report(error)
         raise typer.Exit(exit_code(error)) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:  # noqa: BLE001 (a bug: written down once, a sentence for the person)
+        shell.report_bug(error)
+        raise typer.Exit(ERROR) from None
     finally:
         shell.close()
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from api.cli.terminal import AsOption, JsonOption, terminal
-from db.types import Role
+from db.types import Actor, Role
 from tools.errors import InvalidInput
 
 app = typer.Typer(help="People, their roles and limits.", no_args_is_help=True)
@@ -37,10 +37,12 @@ def add(
                 session, login, role=role, name=name, email=email, limit_minor=own_limit,
                 clock=system.clock, by=by,
             )  # fmt: skip
+            alone = _alone(identity.approval_limit(session, actor), system.company.currency)
         if is_json:
-            shell.emit({"ok": True, "data": {"login": actor.login, "role": actor.role.value}})
+            data = {"login": actor.login, "role": actor.role.value, "approves_alone": alone}
+            shell.emit({"ok": True, "data": data})
         else:
-            typer.echo(f"Added {actor.name} ({actor.login}), {actor.role.value}.")
+            typer.echo(f"Added {actor.name} ({actor.login}), {actor.role.value}; {alone}.")
 
 
 @app.command(name="list")
@@ -50,16 +52,37 @@ def list_people(as_login: AsOption = None, is_json: JsonOption = False) -> None:
         from tools.identity import service as identity
 
         with shell.system.database.read() as session:
+            currency = shell.system.company.currency
             users = [
-                {"login": u.login, "name": u.name, "role": u.role.value, "active": u.is_active}
-                for u in identity.list_users(session)
-            ]
+                {
+                    "login": user.login, "name": user.name, "role": user.role.value,
+                    "active": user.is_active,
+                    "approves_alone": _alone(
+                        identity.approval_limit(
+                            session, Actor(user.id, user.login, user.name, user.role)
+                        ),
+                        currency,
+                    ),
+                }
+                for user in identity.list_users(session)
+            ]  # fmt: skip
         if is_json:
             shell.emit({"ok": True, "data": {"users": users}})
             return
         for user in users:
             state = "" if user["active"] else "  not active"
-            typer.echo(f"{user['login']:<16} {user['role']:<10} {user['name']}{state}")
+            who = f"{user['login']:<16} {user['role']:<10} {user['name']:<20}"
+            typer.echo(f"{who} {user['approves_alone']}{state}")
+
+
+def _alone(limit_minor: int | None, currency: str) -> str:
+    from tools.money import amount_spoken
+
+    if limit_minor is None:
+        return "approves without limit"
+    if limit_minor == 0:
+        return "approves nothing"
+    return f"approves up to {amount_spoken(limit_minor, currency)}"
 
 
 def _minor(limit: str, currency: str) -> int | None:

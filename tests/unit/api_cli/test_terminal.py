@@ -3,8 +3,10 @@ import sys
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -97,3 +99,16 @@ def test_stored_text_cannot_steer_the_terminal(
     assert printed.out.count(shown) == 2
     assert shown in printed.err
     assert not {"\x1b", "\u202e"} & set(printed.out + printed.err)
+
+
+def test_a_bug_gets_an_incident_number_and_is_written_down(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(typer.Exit) as ended, terminal.terminal(settings={"data_dir": tmp_path}):
+        raise ZeroDivisionError
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert ended.value.exit_code == 1
+    assert "Something failed on our side (incident " in said
+    assert "Traceback" not in said
+    assert "ZeroDivisionError" in (tmp_path / "errors.log").read_text()
