@@ -11,6 +11,7 @@ from db.session import Database
 from db.types import ApprovalState, Decision, OrderState
 from tests.conftest import NOW
 from tests.factories_orders import Desk
+from tools.approvals.core import DecisionOutcome
 from tools.approvals.service import expire_due, get_approval, list_approvals
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, QuartermasterError, Stale
 from tools.purchasing.service.drafting import draft
@@ -277,22 +278,54 @@ class TestRespond:
 
 
 class TestEdit:
-    def test_makes_a_revision_that_the_same_person_can_approve(
+    def _edit(self, desk: Desk, units: int) -> DecisionOutcome:
+        return desk.decide(
+            Decision.EDIT, edits=[{"sku": "WIDGET-A", "quantity": units}], reason="other"
+        )
+
+    def test_makes_a_revision_that_waits_in_the_editors_name(
         self, database: Database, tmp_path: Path
     ) -> None:
         desk = Desk(database, tmp_path)
         desk.pending()
 
-        came = desk.decide(
-            Decision.EDIT, edits=[{"sku": "WIDGET-A", "quantity": 1560}], reason="less"
-        )
+        came = self._edit(desk, 1560)
 
+        # 1,560 x 7.80 = 12,168.00
         assert (came.approval.number, came.approval.state) == ("a-32", ApprovalState.PENDING)
         assert (came.approval.revision, came.approval.total) == (2, "12168.00")
-        assert came.approval.requested_by == "paul"
+        assert came.approval.requested_by == "mona"
         assert desk.approval_state("a-31") == "void"
-        assert desk.decide(number="a-32").order_state == "approved"
+        assert desk.decide(number="a-32", by="mark").order_state == "approved"
         assert [row.revision for row in desk.outbox()] == [2]
+        assert desk.audit().ok
+
+    def test_the_editor_approves_alone_within_the_limit_for_that(self, desk: Desk) -> None:
+        desk.pending()
+
+        came = self._edit(desk, 1200)  # 1,200 x 7.80 = 9,360.00 <= 10,000.00
+
+        assert desk.decide(number=came.approval.number).order_state == "approved"
+
+    def test_nobody_raises_a_small_order_and_approves_it(self, desk: Desk) -> None:
+        desk.pending(600)
+        came = self._edit(desk, 12_000)  # 12,000 x 7.60 = 91,200.00 > 10,000.00
+
+        with pytest.raises(Forbidden) as refused:
+            desk.decide(number=came.approval.number)
+
+        assert refused.value.details["reason"] == "separation_of_duties"
+        assert desk.decide(number=came.approval.number, by="mark").order_state == "approved"
+
+    def test_who_wrote_the_revision_needs_another_one_whoever_asked(self, desk: Desk) -> None:
+        desk.pending(600)
+        desk.revise(units=12_000, by="mona")
+        asked = desk.ask(by="paul")
+
+        with pytest.raises(Forbidden, match="asked for or wrote"):
+            desk.decide(number=asked.number)
+
+        assert desk.decide(number=asked.number, by="mark").order_state == "approved"
 
     @pytest.mark.parametrize(
         "edits", [None, [], [{"sku": "WIDGET-A", "quantity": 1920}],

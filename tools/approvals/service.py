@@ -80,7 +80,8 @@ def decide(
 ) -> DecisionOutcome:
     """Record what a person decided about a pending request, and do what follows from it.
 
-    ``approve`` puts the order into the outbox. ``edit`` makes a new revision with a new request.
+    ``approve`` puts the order into the outbox. ``edit`` makes a new revision with a new request in
+    the editor's name, who then approves it alone only within the limit for own orders.
     ``reject`` makes the order a draft again. ``respond`` leaves the request open and keeps
     ``reason`` as the answer.
 
@@ -178,9 +179,8 @@ def _follow(
             session, number=order.number, changes=changes, actor=said.actor, clock=clock,
             company=company, revision=approval.revision, reason=said.reason,
         )  # fmt: skip
-        requester = actor_by_id(session, approval.requested_by_id)
         return request_approval(
-            session, number=order.number, actor=requester, clock=clock, company=company
+            session, number=order.number, actor=said.actor, clock=clock, company=company
         )
     return approval
 

@@ -24,7 +24,14 @@ from tools.purchasing.core.views import LineView
 from tools.purchasing.service.coverage import coverage
 from tools.purchasing.service.drafting import company_total
 from tools.purchasing.service.reading import views
-from tools.purchasing.service.rows import OrderLine, content_of, lines_of, load, step
+from tools.purchasing.service.rows import (
+    OrderLine,
+    content_of,
+    lines_of,
+    load,
+    revision_of,
+    step,
+)
 from tools.purchasing.service.terms import terms_of
 
 
@@ -83,7 +90,10 @@ def check_authority(
     actor: Actor,
     company: Company,
 ) -> None:
-    """Refuse an approver whose role, limit or part in the request does not allow the decision.
+    """Refuse an approver whose role, limit or part in the order does not allow the decision.
+
+    An order is its approver's own when they drafted it, asked for it, or wrote the revision that
+    is to be approved.
 
     Raises:
         Forbidden: It does not; the message says why, ``details`` which.
@@ -102,10 +112,11 @@ def check_authority(
     if not supplier.is_approved and rank(user.role) < rank(Role.MANAGER):
         text = f"{supplier.name!r} is not an approved supplier; a manager must decide"
         raise _forbidden("supplier", text, approval)
-    is_own = actor.user_id in (approval.requested_by_id, order.requested_by_id)
+    author_id = revision_of(session, order).created_by_id
+    is_own = actor.user_id in (author_id, approval.requested_by_id, order.requested_by_id)
     if is_own and total > company.self_approval_limit_minor:
         own = amount_spoken(company.self_approval_limit_minor, company.currency)
-        text = f"nobody approves an own order above {own}; this one is {spoken}"
+        text = f"nobody approves what they asked for or wrote above {own}; this is {spoken}"
         raise _forbidden("separation_of_duties", text, approval)
 
 
