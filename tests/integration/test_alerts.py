@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from db.models.catalog import Item
 from db.models.stock import StockLevel
 from db.session import Database
 from db.types import OrderState
@@ -71,3 +72,18 @@ def test_excess_and_silent_orders(sqlite_database: Database) -> None:
     assert (rows["unconfirmed_po"]["po"], rows["unconfirmed_po"]["value_at_risk"]) == (
         "PO-2001", "14976.00",
     )  # fmt: skip
+
+
+def test_a_value_without_exchange_rate_is_left_open_and_named(sqlite_database: Database) -> None:
+    desk = Desk(sqlite_database)
+    with sqlite_database.write() as session:
+        session.get_one(Item, desk.world.widget.id).currency = "JPY"
+        desk.world.open_order.currency = "CHF"
+        session.merge(desk.world.open_order)
+
+    envelope: Any = desk.call(list_exceptions)
+
+    assert {row["value_at_risk"] for row in envelope["data"]["exceptions"]} == {None}
+    assert [note[:24] for note in envelope["warnings"][-2:]] == [
+        "no exchange rate for 'CH", "no exchange rate for 'JP",
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlmodel import select
 
+from db.models.catalog import Item
 from db.models.ingestion import Load
 from db.models.purchasing import PurchaseOrder
 from db.models.stock import Demand, StockLevel
@@ -94,3 +95,14 @@ def test_an_unknown_figure_is_refused_with_the_names(sqlite_database: Database) 
 
     assert envelope["error"] == "invalid_input"
     assert "stockout_rate" in envelope["next"]
+
+
+def test_stock_in_a_currency_without_rate_is_left_out_and_named(sqlite_database: Database) -> None:
+    desk = Desk(sqlite_database)
+    with sqlite_database.write() as session:
+        session.get_one(Item, desk.world.widget.id).currency = "JPY"
+
+    envelope: Any = desk.call(get_kpis, names=["inventory_value"])
+
+    assert float(envelope["data"]["kpis"][0]["value"]) == 0
+    assert "no exchange rate for 'JPY'" in envelope["warnings"][-1]

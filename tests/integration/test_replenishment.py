@@ -407,10 +407,36 @@ class TestRecommendOrders:
             session.get_one(Supplier, desk.world.acme.id).currency = "JPY"
             session.get_one(Supplier, desk.world.borealis.id).is_active = False
 
-        data = self._ask(desk)["data"]
+        envelope = self._ask(desk)
 
+        data, note = envelope["data"], envelope["warnings"][-1]
         assert "no_exchange_rate" in data["lines"][0]["flags"]
-        assert (data["lines"][0]["currency"], data["total_amount"]) == ("JPY", "0.00")
+        assert (data["lines"][0]["currency"], data["total_amount"]) == ("JPY", None)
+        assert "no exchange rate for 'JPY'" in note
+
+    def test_a_supplier_whose_price_cannot_be_compared_is_the_last_resort(
+        self, sqlite_database: Database
+    ) -> None:
+        desk = Desk(sqlite_database)
+        with sqlite_database.write() as session:
+            session.get_one(Supplier, desk.world.acme.id).currency = "JPY"
+
+        line = self._ask(desk)["data"]["lines"][0]
+
+        assert (line["supplier"], line["currency"]) == ("Borealis", "USD")
+
+    def test_an_item_in_a_currency_without_rate_has_no_value_at_risk(
+        self, sqlite_database: Database
+    ) -> None:
+        desk = Desk(sqlite_database)
+        with sqlite_database.write() as session:
+            session.get_one(Item, desk.world.widget.id).currency = "JPY"
+
+        envelope = self._ask(desk)
+
+        assert envelope["data"]["lines"][0]["value_at_risk"] is None
+        assert envelope["data"]["total_amount"] == "14976.00"  # Acme sells in USD
+        assert "no exchange rate for 'JPY'" in envelope["warnings"][-1]
 
 
 class TestExplain:

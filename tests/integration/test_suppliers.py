@@ -127,6 +127,19 @@ class TestCompare:
         assert borealis["landed_unit"] == "8.9941"  # 8.17648 * 1.1
         assert borealis["landed_currency"] == "USD"
 
+    def test_a_price_without_exchange_rate_is_not_compared(self, sqlite_database: Database) -> None:
+        desk = Desk(sqlite_database)
+        with sqlite_database.write() as session:
+            session.get_one(Supplier, desk.world.acme.id).currency = "JPY"
+
+        envelope: Any = desk.call(compare_suppliers, sku="WIDGET-A", quantity=2000)
+
+        acme = envelope["data"]["options"][1]
+        assert (acme["feasible"], acme["landed_unit"]) == (False, None)
+        assert acme["reason"] == "no exchange rate for 'JPY'"
+        assert envelope["data"]["recommended"] == "Borealis"
+        assert "'JPY'" in envelope["warnings"][0]
+
     @pytest.mark.parametrize("need_by", ["soon", "2020-01-01"])
     def test_refuses_a_date_that_is_none_or_has_passed(
         self, sqlite_database: Database, need_by: str

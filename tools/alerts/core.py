@@ -13,74 +13,60 @@ _URGENCY = {"critical": 0, "warning": 1, "info": 2}
 
 @dataclass(frozen=True)
 class StockException:
-    """One thing that needs attention; ``value_at_risk_minor`` in company currency."""
+    """One thing that needs attention.
+
+    ``value_at_risk_minor`` is in company currency, None without an exchange rate.
+    """
 
     type: str
     sku: str
     name: str
     location: str
     severity: str
-    value_at_risk_minor: int
+    value_at_risk_minor: int | None
     due_on: date | None
     why: str
     po: str | None = None
 
 
 def item_exceptions(
-    *, sku: str, name: str, location: str, severity: str, value_at_risk_minor: int,
-    unit_cost_minor: float,
-    latest_order_on: date | None, stockout_on: date | None, inputs: dict[str, Any],
-    is_planned: bool, horizon_days: int,
+    *, sku: str, name: str, location: str, severity: str, value_at_risk_minor: int | None,
+    unit_cost_minor: float | None, latest_order_on: date | None, stockout_on: date | None,
+    inputs: dict[str, Any], is_planned: bool, horizon_days: int,
 ) -> list[StockException]:  # fmt: skip
     """Exceptions of one item from its recommendation.
 
     Below the reorder point counts own drafts; excess is stock beyond the order-up-to level and
     beyond 90 days of cover, at cost.
     """
+
+    def one(
+        kind: str, why: str, due: date | None, value: int | None, urgency: str = severity
+    ) -> StockException:
+        return StockException(kind, sku, name, location, urgency, value, due, why)
+
     found = []
     position, point = inputs["netted_position"], inputs["reorder_point"]
-    stockout = inputs["stockout_in_days"]
+    stockout, excess = inputs["stockout_in_days"], inputs["excess"]
     if is_planned and position <= point and inputs["demand_per_day"] > 0:
         why = f"position {position:,} is not above the reorder point {point:,}"
-        found.append(
-            StockException(
-                "below_rop",
-                sku,
-                name,
-                location,
-                severity,
-                value_at_risk_minor,
-                latest_order_on,
-                why,
-            )
-        )
+        found.append(one("below_rop", why, latest_order_on, value_at_risk_minor))
     if severity == "critical" and stockout is not None and stockout <= horizon_days:
         why = f"runs out in {stockout:g} days"
         if inputs["arrival_in_days"] is not None:
             why += f"; an order of today arrives in {inputs['arrival_in_days']} days"
-        found.append(
-            StockException(
-                "projected_stockout",
-                sku,
-                name,
-                location,
-                severity,
-                value_at_risk_minor,
-                stockout_on,
-                why,
-            )
-        )
-    if inputs["excess"] > 0:
-        value = round(inputs["excess"] * unit_cost_minor)
-        why = f"{inputs['excess']:,} more than the order-up-to level or 90 days of cover"
-        found.append(StockException("excess", sku, name, location, "info", value, None, why))
+        found.append(one("projected_stockout", why, stockout_on, value_at_risk_minor))
+    if excess > 0:
+        value = None if unit_cost_minor is None else round(excess * unit_cost_minor)
+        why = f"{excess:,} more than the order-up-to level or 90 days of cover"
+        found.append(one("excess", why, None, value, "info"))
     return found
 
 
 def order_exception(
-    *, number: str, sku: str, name: str, location: str, value_minor: int, promise_on: date | None,
-    expected_on: date | None, is_confirmed: bool, hours_since_sent: float | None, today: date,
-    runs_out_before: bool,
+    *, number: str, sku: str, name: str, location: str, value_minor: int | None,
+    promise_on: date | None, expected_on: date | None, is_confirmed: bool,
+    hours_since_sent: float | None, today: date, runs_out_before: bool,
 ) -> StockException | None:  # fmt: skip
     """The exception of one open order line: late, or sent and not confirmed for two days."""
     if promise_on is not None and expected_on is not None and expected_on > promise_on:
@@ -107,7 +93,7 @@ def order_exception(
 
 def worklist(found: Sequence[StockException]) -> list[StockException]:
     """Order by severity, then by value at risk."""
-    return sorted(found, key=lambda e: (_URGENCY[e.severity], -e.value_at_risk_minor, e.sku))
+    return sorted(found, key=lambda e: (_URGENCY[e.severity], -(e.value_at_risk_minor or 0), e.sku))
 
 
 def counts(found: Sequence[StockException]) -> dict[str, int]:

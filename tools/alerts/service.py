@@ -16,6 +16,7 @@ from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
 from tools.money import in_company_minor
+from tools.offers.core import unrated_notes
 from tools.offers.service import exchange_rates
 from tools.positions.service import Pair
 from tools.replenishment.service import CurrentAdvice, current_recommendations
@@ -50,17 +51,24 @@ def exceptions(
     advice = current_recommendations(session, clock=clock, company=company)
     items = {item.id: item for item in session.exec(select(Item))}
     rates = exchange_rates(session, company)
-    found = _of_items(advice, items, rates, supplier, horizon_days)
+    found, unrated = _of_items(advice, items, rates, supplier, horizon_days)
     runs_out = {
         (c.recommendation.item_id, c.recommendation.location_id): (
             c.recommendation.projected_stockout_on
         )
         for c in advice.items
     }
-    found += _of_orders(session, items, rates, supplier, runs_out, clock=clock, company=company)
-    wanted = [e for e in found if types is None or e.type in types]
+    late, strange = _of_orders(
+        session, items, rates, supplier, runs_out, clock=clock, company=company
+    )
+    wanted = [e for e in found + late if types is None or e.type in types]
     as_of = clock.now() if advice.run is None else advice.run.as_of_at
-    return Worklist(worklist(wanted), as_of, advice.warnings)
+    notes = (
+        unrated_notes(unrated | strange)
+        if any(e.value_at_risk_minor is None for e in wanted)
+        else []
+    )
+    return Worklist(worklist(wanted), as_of, advice.warnings + notes)
 
 
 def _of_items(
@@ -69,8 +77,10 @@ def _of_items(
     rates: dict[str, int],
     supplier: Supplier | None,
     horizon_days: int,
-) -> list[StockException]:
+) -> tuple[list[StockException], set[str]]:
+    """Exceptions of items, and the currencies of those that could not be valued."""
     found: list[StockException] = []
+    unrated: set[str] = set()
     for current in advice.items:
         row = current.recommendation
         if supplier is not None and row.supplier_id != supplier.id:
@@ -81,15 +91,18 @@ def _of_items(
             name=item.name,
             location=row.inputs["location"],
             severity=row.severity,
-            value_at_risk_minor=row.value_at_risk_minor,
-            unit_cost_minor=item.unit_cost_minor * rates.get(item.currency, 1_000_000) / 1_000_000,
+            value_at_risk_minor=row.value_at_risk_minor if row.inputs["is_value_known"] else None,
+            unit_cost_minor=item.unit_cost_minor * rates[item.currency] / 1_000_000
+            if item.currency in rates
+            else None,
             latest_order_on=row.latest_order_on,
             stockout_on=row.projected_stockout_on,
             inputs=row.inputs,
             is_planned=row.supplier_id is not None,
             horizon_days=horizon_days,
         )
-    return found
+        unrated |= {item.currency} - rates.keys()
+    return found, unrated
 
 
 def _of_orders(
@@ -101,9 +114,11 @@ def _of_orders(
     *,
     clock: Clock,
     company: Company,
-) -> list[StockException]:
+) -> tuple[list[StockException], set[str]]:
+    """Exceptions of orders, and the currencies of those that could not be valued."""
     today = today_of(clock, company)
     found = []
+    unrated: set[str] = set()
     for line, order, code, eta_on in session.execute(_open_lines(supplier)):
         item = items[line.item_id]
         balance = line.ordered_units - line.received_units - line.short_closed_units
@@ -123,7 +138,8 @@ def _of_orders(
         )
         if exception is not None:
             found.append(exception)
-    return found
+            unrated |= {order.currency} - rates.keys()
+    return found, unrated
 
 
 def _open_lines(supplier: Supplier | None) -> Any:
@@ -150,8 +166,8 @@ def _open_lines(supplier: Supplier | None) -> Any:
     return statement
 
 
-def _value(minor: int, currency: str, rates: dict[str, int]) -> int:
-    return in_company_minor(minor, rates[currency]) if currency in rates else minor
+def _value(minor: int, currency: str, rates: dict[str, int]) -> int | None:
+    return in_company_minor(minor, rates[currency]) if currency in rates else None
 
 
 def _hours(sent_at: datetime | None, now: datetime) -> float | None:

@@ -46,7 +46,9 @@ def list_exceptions(  # noqa: D417  (session and context are not arguments for t
             "name": e.name,
             "location": e.location,
             "severity": e.severity,
-            "value_at_risk": amount_text(e.value_at_risk_minor, context.company.currency),
+            "value_at_risk": None
+            if e.value_at_risk_minor is None
+            else amount_text(e.value_at_risk_minor, context.company.currency),
             "currency": context.company.currency,
             "due": None if e.due_on is None else e.due_on.isoformat(),
             "why": e.why,

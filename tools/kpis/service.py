@@ -71,6 +71,12 @@ def key_figures(
     return [wanted[name] for name in NAMES if name in (names or NAMES)]
 
 
+def unrated_currencies(session: Session, company: Company) -> set[str]:
+    """Return currencies of items without an exchange rate; their values are left out."""
+    used = session.exec(select(Item.currency).distinct())
+    return set(used) - exchange_rates(session, company).keys()
+
+
 def _stock(session: Session) -> list[tuple[StockLevel, Item]]:
     statement = (
         select(StockLevel, Item)
@@ -81,7 +87,7 @@ def _stock(session: Session) -> list[tuple[StockLevel, Item]]:
 
 
 def _value(level: StockLevel, item: Item, rates: dict[str, int]) -> float:
-    rate = rates.get(item.currency, 1_000_000) / 1_000_000
+    rate = rates.get(item.currency, 0) / 1_000_000
     return max(level.on_hand_units, 0) * item.unit_cost_minor * rate
 
 
@@ -123,9 +129,7 @@ def _cycle_hours(session: Session, since: datetime) -> list[float]:
 
 def _excess(session: Session, rates: dict[str, int], currency: str) -> Kpi:
     costs: Any = select(Item.id, Item.unit_cost_minor, Item.currency)
-    cost = {
-        row[0]: row[1] * rates.get(row[2], 1_000_000) / 1_000_000 for row in session.execute(costs)
-    }
+    cost = {row[0]: row[1] * rates.get(row[2], 0) / 1_000_000 for row in session.execute(costs)}
     planned = latest_recommendations(session)
     rows = [row for row in planned if row.inputs.get("excess", 0) > 0]
     value = sum(row.inputs["excess"] * cost.get(row.item_id, 0) for row in rows)
@@ -152,7 +156,7 @@ def _sales(
     units = sold.groupby("item_id")["units"].sum()
     cost = revenue = 0.0
     for item in session.exec(select(Item)):
-        rate = rates.get(item.currency, 1_000_000) / 1_000_000
+        rate = rates.get(item.currency, 0) / 1_000_000
         count = float(units.get(item.id, 0))
         cost += count * item.unit_cost_minor * rate
         revenue += count * item.unit_price_minor * rate

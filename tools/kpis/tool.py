@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from sqlmodel import Session
 
-from tools.kpis.service import key_figures
+from tools.kpis.service import key_figures, unrated_currencies
+from tools.offers.core import unrated_notes
 from tools.wrapping import Result, Tool, ToolContext, tool
 
 Days = Annotated[int, Field(ge=7, le=730)]
@@ -30,6 +31,7 @@ def get_kpis(  # noqa: D417  (session and context are not arguments for the mode
         window_days=window_days,
     )  # fmt: skip
     warnings = [f"{kpi.label}: {kpi.reason}" for kpi in figures if kpi.reason]
+    warnings += unrated_notes(unrated_currencies(session, context.company))
     data = {"kpis": [kpi.row() for kpi in figures], "window_days": window_days}
     return Result(data, as_of=context.clock.now(), warnings=warnings)
 

@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -356,6 +356,19 @@ def landed_costs(
     buffer = np.where(annual_demand > 0, np.maximum(safety_stock, 0.0) * carried / spread, 0.0)
     freight = order_cost / np.maximum(quantity, 1.0)
     return np.asarray(unit_price * (1 + duty_rate) + freight + pipeline + buffer)
+
+
+def unrated_notes(currencies: Iterable[str]) -> list[str]:
+    """Name the currencies without an exchange rate.
+
+    Example:
+        >>> unrated_notes(["JPY"])
+        ["no exchange rate for 'JPY': amounts in it are left out of totals and values"]
+    """
+    return [
+        f"no exchange rate for {code!r}: amounts in it are left out of totals and values"
+        for code in sorted(set(currencies))
+    ]
 
 
 def quoted_note(text: str) -> str:

@@ -238,7 +238,7 @@ def recommendation_row(advice: Advice, policy_id: int | None, run_id: int | None
         "reorder_point_units": advice.inputs["reorder_point"],
         "days_of_cover": advice.days_of_cover,
         "severity": advice.severity,
-        "value_at_risk_minor": advice.value_at_risk_minor,
+        "value_at_risk_minor": advice.value_at_risk_minor or 0,
         "waterfall": advice.waterfall,
         "inputs": advice.inputs,
         "flags": advice.flags,

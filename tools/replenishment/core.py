@@ -88,7 +88,9 @@ def line_view(recommendation: Any, item: Any, rec_id: str | None, *, company_cur
         "stockout_in_days": i["stockout_in_days"],
         "arrival_in_days": i["arrival_in_days"],
         "severity": recommendation.severity,
-        "value_at_risk": amount_text(recommendation.value_at_risk_minor, company_currency),
+        "value_at_risk": amount_text(recommendation.value_at_risk_minor, company_currency)
+        if i["is_value_known"]
+        else None,
         "flags": list(recommendation.flags),
     }
 

@@ -23,6 +23,7 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput, NotFound
 from tools.money import amount_text, in_company_minor
+from tools.offers.core import unrated_notes
 from tools.offers.service import exchange_rates
 from tools.planning.core.advice import Advice
 from tools.planning.core.tables import position_key
@@ -174,7 +175,7 @@ class OrderList:
     """Lines to order, most valuable first, and how many items need none."""
 
     lines: list[tuple[Current, Item]]
-    total_amount_minor: int  # company currency
+    total_amount_minor: int | None  # company currency; None when no line's rate is known
     currency: str
     without_need: int
     as_of: datetime
@@ -189,7 +190,9 @@ class OrderList:
                 for c, item in shown
             ],
             "total_lines": len(self.lines),
-            "total_amount": amount_text(self.total_amount_minor, self.currency),
+            "total_amount": None
+            if self.total_amount_minor is None
+            else amount_text(self.total_amount_minor, self.currency),
             "currency": self.currency,
             "items_without_need": self.without_need,
         }
@@ -218,13 +221,14 @@ def order_list(
     rates = exchange_rates(session, company)
     amounts = [(c.recommendation.amount_minor, c.recommendation.currency) for c in due]
     known = [in_company_minor(minor, rates[code]) for minor, code in amounts if code in rates]
+    unrated = {code for c in due for code in c.recommendation.inputs["unrated"]}
     return OrderList(
         lines=[(c, items[c.recommendation.item_id]) for c in due],
-        total_amount_minor=sum(known),
+        total_amount_minor=sum(known) if known or not due else None,
         currency=company.currency,
         without_need=len(found.items) - len(due),
         as_of=clock.now() if found.run is None else found.run.as_of_at,
-        warnings=found.warnings,
+        warnings=found.warnings + unrated_notes(unrated),
     )
 
 

@@ -36,7 +36,7 @@ class SupplierOption:
     lead_time: LeadTime
     quantity: int  # what can be ordered: minimum and multiple applied
     unit_price_minor: int
-    landed_minor: float  # company currency, per unit
+    landed_minor: float | None  # company currency, per unit; None without an exchange rate
     eta_on: date
     late_eta_on: date  # kept in 9 of 10 deliveries
     demand_mean: float  # units a day over this supplier's lead time
@@ -50,6 +50,8 @@ class SupplierOption:
     @property
     def score(self) -> float:
         """Landed cost, the preferred supplier 2 % ahead: the smallest wins, as in planning."""
+        if self.landed_minor is None:
+            return math.inf
         return self.landed_minor * (PREFERENCE if self.offer.is_preferred else 1.0)
 
 
@@ -111,11 +113,12 @@ def _option(
         lead_time=lead_time,
         quantity=lot,
         unit_price_minor=unit_price(offer.unit_price_minor, offer.breaks, max(lot, 1)),
-        landed_minor=landed,
+        landed_minor=None if math.isnan(landed) else landed,
         eta_on=eta,
         late_eta_on=max(eta, late),
         demand_mean=demand_mean,
-        reason=_obstacle(offer, lot, asked, eta, need_by),
+        reason=_obstacle(offer, lot, asked, eta, need_by)
+        or (f"no exchange rate for {offer.currency!r}" if math.isnan(landed) else ""),
     )
 
 
@@ -146,7 +149,7 @@ def option_view(
         "preferred": offer.is_preferred,
         "unit_price": amount_text(option.unit_price_minor, offer.currency),
         "currency": offer.currency,
-        "landed_unit": f"{option.landed_minor / 100:.4f}",
+        "landed_unit": None if option.landed_minor is None else f"{option.landed_minor / 100:.4f}",
         "landed_currency": currency,
         "next_break": _break_view(option),
         "lead_time": {
@@ -198,5 +201,5 @@ def choice_reason(options: Sequence[SupplierOption], currency: str) -> str:
 
 
 def _landed(option: SupplierOption, currency: str) -> str:
-    cost = f"{option.landed_minor / 100:.4f} {currency}"
+    cost = f"{(option.landed_minor or 0) / 100:.4f} {currency}"  # a feasible option has a cost
     return f"{option.offer.supplier_name} lands at {cost} a unit on {option.eta_on.isoformat()}"

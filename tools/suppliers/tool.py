@@ -6,6 +6,7 @@ from pydantic import Field
 from sqlmodel import Session
 
 from tools.catalog.service import resolve_item
+from tools.offers.core import unrated_notes
 from tools.suppliers.service import compare_offers
 from tools.wrapping import Result, Tool, ToolContext, tool
 
@@ -32,7 +33,13 @@ def compare_suppliers(  # noqa: D417  (session and context are not arguments for
     data = compare_offers(
         session, item, quantity, need_by, clock=context.clock, company=context.company
     )
-    return Result(data, as_of=context.clock.now(), refs=[o["code"] for o in data["options"]])
+    unrated = [o["currency"] for o in data["options"] if o["landed_unit"] is None]
+    return Result(
+        data,
+        as_of=context.clock.now(),
+        warnings=unrated_notes(unrated),
+        refs=[o["code"] for o in data["options"]],
+    )
 
 
 TOOLS: tuple[Tool, ...] = (compare_suppliers,)

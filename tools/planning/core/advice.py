@@ -47,7 +47,7 @@ class Advice:
     unit_price_minor: int
     currency: str
     severity: str
-    value_at_risk_minor: int  # company currency
+    value_at_risk_minor: int | None  # company currency; None without an exchange rate
     need_by_on: date | None
     latest_order_on: date | None
     stockout_on: date | None
@@ -186,10 +186,18 @@ def _severity(row: _Row) -> str:
     return "warning" if is_low else "info"
 
 
-def _value_at_risk(row: _Row) -> int:
+def _value_at_risk(row: _Row) -> int | None:
     """Sales value of the units expected to be missing before an order of today can help."""
-    rate = row.rates_micro.get(row.case.currency, MILLION) / MILLION
+    if row.case.currency not in row.rates_micro:
+        return None
+    rate = row.rates_micro[row.case.currency] / MILLION
     return round(float(row.plan.expected_short[row.index]) * row.case.unit_value_minor * rate)
+
+
+def _unrated(row: _Row) -> list[str]:
+    """Currencies of the item and its offer that have no exchange rate."""
+    used = {row.case.currency} | (set() if row.chosen is None else {row.chosen[0].currency})
+    return sorted(used - row.rates_micro.keys())
 
 
 def _inputs(
@@ -209,6 +217,8 @@ def _inputs(
         "next_order_in_days": round(max(position - point, 0) / mean, 1) if mean > 0 else None,
         "value_at_risk_units": math.ceil(row.plan.expected_short[row.index]),
         "excess": _excess(row, mean),
+        "unrated": _unrated(row),
+        "is_value_known": row.case.currency in row.rates_micro,
     }
     numbers["cover_after_order"] = cover_of(numbers, quantity)
     return numbers
@@ -327,7 +337,7 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         and str(row.evaluated.numbers.distribution[i]) in slow,
         "no_safety_stock_needed": bool(row.evaluated.numbers.is_floored[i]),
         "own_draft_counted": case.position.drafted_units > 0,
-        "no_exchange_rate": offer is not None and offer.currency not in row.rates_micro,
+        "no_exchange_rate": bool(_unrated(row)),
         "negative_stock": case.position.on_hand_units < 0,
     }
     return [name for name, holds in conditions.items() if holds]

@@ -35,7 +35,7 @@ class Terms:
     limit: Ints
     order_cost: Ints
     duty_rate: Floats
-    rate: Floats  # company currency per unit of the offer's currency
+    rate: Floats  # company currency per unit of the offer's currency; nan where unknown
     lead_time: Floats
     lead_time_sd: Floats
     is_preferred: Flags
@@ -64,7 +64,7 @@ class Evaluated:
     demand_mean: Floats
     cover_units: Floats
     numbers: PolicyNumbers
-    landed: Floats  # company minor units per unit
+    landed: Floats  # company minor units per unit; nan without an exchange rate
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,10 @@ def _landed(
 
 
 def choose(terms: Terms, landed: Floats, cases: int) -> Ints:
-    """Row of the best offer of each case: lowest landed cost, the preferred one 2 % ahead."""
+    """Row of the best offer of each case: lowest landed cost, the preferred one 2 % ahead.
+
+    An offer whose landed cost is unknown comes last.
+    """
     score = landed * np.where(terms.is_preferred, PREFERENCE, 1.0)
     order = np.lexsort((score, terms.case))
     first = np.searchsorted(terms.case[order], np.arange(cases))

@@ -130,9 +130,9 @@ def _allowed_shortage(inputs: PolicyInputs) -> Floats:
 
 
 def _fill_rate_factor(allowed: Floats, sigma: Floats) -> Floats:
-    safe_sigma = np.where(sigma > 0, sigma, 1.0)
-    loss = np.maximum(allowed / safe_sigma, 1e-12)
-    return inverse_normal_loss(np.where(sigma > 0, loss, 1.0))
+    is_spread = sigma > ROUNDING
+    loss = np.maximum(allowed / np.where(is_spread, sigma, 1.0), 1e-12)
+    return inverse_normal_loss(np.where(is_spread, loss, 1.0))
 
 
 def _count_buffer(inputs: PolicyInputs, sigma: Floats, rows: Flags) -> Floats:

@@ -1,6 +1,7 @@
 """Cases laid out as the arrays that the planning pass works on."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -147,7 +148,7 @@ def _terms(
         limit=whole([NO_LIMIT if offer.max_units is None else offer.max_units for offer in sold]),
         order_cost=whole([offer.order_cost_minor for offer in sold]),
         duty_rate=np.array([offer.duty_bp / 10_000 for offer in sold]),
-        rate=np.array([rates_micro.get(offer.currency, MILLION) / MILLION for offer in sold]),
+        rate=np.array([rates_micro.get(offer.currency, math.nan) / MILLION for offer in sold]),
         lead_time=np.array([time.mean_days for time in times]),
         lead_time_sd=np.array([time.sd_days for time in times]),
         is_preferred=np.array([offer.is_preferred for offer in sold]),
