@@ -13,7 +13,15 @@ from tests.conftest import NOW
 from tests.factories_orders import Desk
 from tools.approvals.core import DecisionOutcome
 from tools.approvals.service import expire_due, get_approval, list_approvals
-from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, QuartermasterError, Stale
+from tools.errors import (
+    ApprovalRequired,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    QuartermasterError,
+    Stale,
+)
 from tools.purchasing.service.drafting import draft
 from tools.purchasing.service.terms import LineRequest
 from tools.replenishment.service import advise, plan_all
@@ -211,11 +219,24 @@ class TestRefusals:
         assert "PO-2002 was sent meanwhile" in refused.value.message
         assert desk.approval_state() == "pending"
 
-    def test_the_suppliers_address_changed(self, desk: Desk) -> None:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE supplier SET email = 'thief@evil.example'",
+            "UPDATE supplier SET name = 'Another Ltd'",
+            "UPDATE item SET name = 'OTHER THING'",
+            "UPDATE supplier_item SET supplier_sku = 'X-1'",
+            "UPDATE supplier_item SET pack_uom = 'pallet'",
+            "UPDATE supplier_item SET pack_units = 1",
+        ],
+    )
+    def test_what_the_supplier_would_read_changed(self, desk: Desk, change: str) -> None:
         desk.pending()
-        _set(desk, "UPDATE supplier SET email = 'thief@evil.example'")
+        _set(desk, change)
 
-        self._refused(desk, Forbidden)
+        error = self._refused(desk, ApprovalRequired)
+
+        assert "is not what approval 'a-31' was given for" in error.message
 
 
 class TestDecidedAlready:

@@ -56,6 +56,15 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
+def document_hash(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in its one spelling, 64 hex digits.
+
+    Raises:
+        TypeError: The value has no canonical spelling.
+    """
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
 def entry_bytes(entry: Entry) -> bytes:
     """Return the bytes that a MAC covers: the domain tag, then every field after its length."""
     fields = (

@@ -17,7 +17,7 @@ from db.models.purchasing import Outbox
 from db.types import Actor, OutboxState
 from tools.audit import service as audit
 from tools.errors import Conflict, NotFound, Stale
-from tools.outbox.core import LEASE, Failure, after_failure, delivery_key, retry_delay
+from tools.outbox.core import LEASE, Failure, after_failure, retry_delay
 
 
 @dataclass(frozen=True)
@@ -38,24 +38,21 @@ def enqueue(
     session: Session,
     *,
     order_id: int,
-    number: str,
     revision: int,
-    fingerprint: str,
     approval_id: int,
     channel: str,
     payload: Mapping[str, Any],
     at: datetime,
 ) -> Outbox:
-    """Put an approved order into the outbox; its key makes a second one impossible."""
-    key = delivery_key(number, revision=revision, fingerprint=fingerprint)
+    """Put an approved order into the outbox; the payload's key makes a second one impossible."""
     row = Outbox(
-        key=key,
+        key=payload["key"],
         kind="purchase_order",
         order_id=order_id,
         revision=revision,
         approval_id=approval_id,
         channel=channel,
-        payload={**payload, "key": key},
+        payload=dict(payload),
         next_attempt_at=at,
         created_at=at,
     )

@@ -43,11 +43,15 @@ CONTENT = Content(
     number="PO-1",
     revision=1,
     supplier_code="ACME",
+    supplier_name="Acme",
     supplier_email="orders@acme.example",
     ship_to="MAIN",
     currency="USD",
     need_by=date(2026, 3, 20),
-    lines=(ContentLine("W", "each", 1920, 780), ContentLine("X", "box", 12, 5)),
+    lines=(
+        ContentLine("W", "Widget", "AC-1", "each", 1920, "case", 120, 780),
+        ContentLine("X", "Box", "", "box", 12, "box", 1, 5),
+    ),
 )
 
 
@@ -94,6 +98,11 @@ class TestFingerprint:
             {"lines": (replace(CONTENT.lines[0], units=1921), CONTENT.lines[1])},
             {"lines": (replace(CONTENT.lines[0], unit_price_minor=781), CONTENT.lines[1])},
             {"lines": (replace(CONTENT.lines[0], uom="case"), CONTENT.lines[1])},
+            {"lines": (replace(CONTENT.lines[0], name="Gadget"), CONTENT.lines[1])},
+            {"lines": (replace(CONTENT.lines[0], supplier_sku="AC-2"), CONTENT.lines[1])},
+            {"lines": (replace(CONTENT.lines[0], pack_uom="pallet"), CONTENT.lines[1])},
+            {"lines": (replace(CONTENT.lines[0], pack_units=60), CONTENT.lines[1])},
+            {"supplier_name": "Acme Ltd"},
         ],
     )  # fmt: skip
     def test_any_change_gives_another_one(self, change: dict[str, Any]) -> None:

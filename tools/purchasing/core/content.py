@@ -1,24 +1,32 @@
 """What an order says, and the fingerprint of that: what you see is what you sign."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from tools.audit.core import canonical_json
+from tools.audit.core import document_hash
 
-FORMAT = "quartermaster/purchase-order/v1"
+FORMAT = "quartermaster/purchase-order/v2"
 DIGEST_LENGTH = 12  # shortest prefix of a fingerprint that may stand for it
 
 
 @dataclass(frozen=True)
 class ContentLine:
-    """One line: what, how many, at what price."""
+    """One line: what, how many, in which packs, at what price."""
 
     sku: str
+    name: str
+    supplier_sku: str
     uom: str
     units: int
+    pack_uom: str
+    pack_units: int
     unit_price_minor: int
+
+    @property
+    def packs(self) -> int | None:
+        """Whole packs, or None when the quantity does not fill them."""
+        return self.units // self.pack_units if self.units % self.pack_units == 0 else None
 
     @property
     def amount_minor(self) -> int:
@@ -28,11 +36,12 @@ class ContentLine:
 
 @dataclass(frozen=True)
 class Content:
-    """Everything of an order that a decision is about, including where it goes."""
+    """Everything that the supplier will read, including where it goes; a decision is about it."""
 
     number: str
     revision: int
     supplier_code: str
+    supplier_name: str
     supplier_email: str
     ship_to: str
     currency: str
@@ -51,15 +60,24 @@ def document(content: Content) -> dict[str, Any]:
         "format": FORMAT,
         "number": content.number,
         "revision": content.revision,
-        "supplier": {"code": content.supplier_code, "email": content.supplier_email},
+        "supplier": {
+            "code": content.supplier_code,
+            "name": content.supplier_name,
+            "email": content.supplier_email,
+        },
         "ship_to": content.ship_to,
         "currency": content.currency,
         "need_by": None if content.need_by is None else content.need_by.isoformat(),
         "lines": [
             {
                 "sku": line.sku,
+                "name": line.name,
+                "supplier_sku": line.supplier_sku,
                 "uom": line.uom,
                 "units": line.units,
+                "packs": line.packs,
+                "pack_uom": line.pack_uom,
+                "pack_units": line.pack_units,
                 "unit_price_minor": line.unit_price_minor,
             }
             for line in content.lines
@@ -70,7 +88,7 @@ def document(content: Content) -> dict[str, Any]:
 
 def fingerprint(content: Content) -> str:
     """Return the SHA-256 of the canonical document, 64 hex digits."""
-    return hashlib.sha256(canonical_json(document(content)).encode("ascii")).hexdigest()
+    return document_hash(document(content))
 
 
 def digest(print_: str) -> str:

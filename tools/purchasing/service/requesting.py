@@ -84,7 +84,7 @@ def _check_content(session: Session, order: PurchaseOrder, digest: str | None) -
     stands = fingerprint(content_of(session, order))
     if stands != order.fingerprint:
         raise Stale(
-            f"data of the supplier changed since {order.number!r} was written",
+            f"data of the supplier or an item changed since {order.number!r} was written",
             next_step="Revise the order without changes to take them over, then ask again.",
             details={"current_revision": order.revision, "state": order.state.value},
         )
@@ -129,6 +129,9 @@ def _open(
     session.flush()
     step(
         session, order, OrderState.PENDING_APPROVAL, actor=actor, action="approval.requested",
-        at=now, told={"approval": approval.number, "fingerprint": approval.fingerprint},
+        at=now, told={
+            "approval": approval.number, "fingerprint": approval.fingerprint,
+            "total_minor": approval.total_minor,
+        },
     )  # fmt: skip
     return approval

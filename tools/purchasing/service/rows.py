@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item, Location, Supplier
+from db.models.catalog import Item, Location, Supplier, SupplierItem
 from db.models.purchasing import (
     Approval,
     PurchaseOrder,
@@ -72,18 +72,46 @@ def content_of(session: Session, order: PurchaseOrder) -> Content:
     """Return what the order says, from the rows as they stand."""
     supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
     place = session.get_one(Location, order.location_id)
+    offers = _offers(session, order)
     return Content(
         number=order.number,
         revision=order.revision,
         supplier_code=supplier.code,
+        supplier_name=supplier.name,
         supplier_email=supplier.email,
         ship_to=place.code,
         currency=order.currency,
         need_by=order.need_by_on,
         lines=tuple(
-            ContentLine(item.sku, item.uom, line.ordered_units, line.unit_price_minor)
+            _content_line(line, item, offers.get(item.id))
             for line, item in lines_of(session, order.id)
         ),
+    )
+
+
+def _offers(session: Session, order: PurchaseOrder) -> dict[int, SupplierItem]:
+    """Return how the supplier calls and packs the items of an order, by item."""
+    statement = (
+        select(SupplierItem)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.item_id) == col(SupplierItem.item_id))
+        .where(
+            SupplierItem.supplier_id == order.supplier_id, PurchaseOrderLine.order_id == order.id
+        )
+        .execution_options(populate_existing=True)
+    )
+    return {offer.item_id: offer for offer in session.exec(statement)}
+
+
+def _content_line(line: PurchaseOrderLine, item: Item, offer: SupplierItem | None) -> ContentLine:
+    return ContentLine(
+        sku=item.sku,
+        name=item.name,
+        supplier_sku=offer.supplier_sku if offer else "",
+        uom=item.uom,
+        units=line.ordered_units,
+        pack_uom=offer.pack_uom if offer else item.uom,
+        pack_units=offer.pack_units if offer else 1,
+        unit_price_minor=line.unit_price_minor,
     )
 
 

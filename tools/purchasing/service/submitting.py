@@ -1,5 +1,8 @@
 """From an approval to the outbox: the last check of everything before an order leaves."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
@@ -8,6 +11,7 @@ from db.models.identity import User
 from db.models.purchasing import Approval, Outbox, PurchaseOrder
 from db.types import Actor, ApprovalState, ItemStatus, OrderState, Role
 from tools.audit import service as audit
+from tools.audit.core import document_hash
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import ApprovalRequired, Conflict, Forbidden
@@ -15,15 +19,13 @@ from tools.identity.core import can_approve, is_within, rank
 from tools.identity.service import actor_by_id, approval_limit
 from tools.money import amount_spoken, amount_text
 from tools.outbox import service as outbox
-from tools.outbox.core import DEFAULT_CHANNEL
+from tools.outbox.core import DEFAULT_CHANNEL, delivery_key
 from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import numbers, sent_meanwhile
 from tools.purchasing.core.quantities import moved_bp, price_for
 from tools.purchasing.core.states import AWAITED
-from tools.purchasing.core.views import LineView
 from tools.purchasing.service.coverage import coverage
 from tools.purchasing.service.drafting import company_total
-from tools.purchasing.service.reading import views
 from tools.purchasing.service.rows import (
     OrderLine,
     content_of,
@@ -63,21 +65,24 @@ def submit(
     check_authority(session, order, approval, actor=approver, company=company)
     check_fresh(session, order, approval, clock=clock, company=company)
     now = clock.now()
+    key = delivery_key(order.number, revision=order.revision, fingerprint=approval.fingerprint)
+    payload = _payload(revision_of(session, order).content, approval, approver, key=key)
     _consume(session, approval, clock)
     step(
         session, order, OrderState.APPROVED, actor=approver, action="order.approved", at=now,
         reason=approval.reason, meaning="approval", approved_at=now,
-        told={"approval": approval.number, "fingerprint": approval.fingerprint},
+        told={
+            "approval": approval.number, "fingerprint": approval.fingerprint,
+            "total_minor": approval.total_minor, "payload": document_hash(payload),
+        },
     )  # fmt: skip
     return outbox.enqueue(
         session,
         order_id=order.id,
-        number=order.number,
         revision=order.revision,
-        fingerprint=approval.fingerprint,
         approval_id=approval.id,
         channel=delivery_channel,
-        payload=_payload(session, order, approval, approver),
+        payload=payload,
         at=now,
     )
 
@@ -170,7 +175,9 @@ def _check_approval(session: Session, order: PurchaseOrder, approval: Approval |
         raise ApprovalRequired(
             f"approval {approval.number!r} was used already", next_step=next_step
         )
-    if fingerprint(content_of(session, order)) != approval.fingerprint:
+    stands = fingerprint(content_of(session, order))
+    written = document_hash(revision_of(session, order).content)
+    if not stands == written == approval.fingerprint:
         raise ApprovalRequired(
             f"order {order.number!r} is not what approval {approval.number!r} was given for",
             next_step=next_step,
@@ -255,26 +262,27 @@ def _who(approval: Approval) -> str:
 
 
 def _payload(
-    session: Session, order: PurchaseOrder, approval: Approval, approver: Actor
-) -> dict[str, object]:
-    """Return what the supplier gets: the order, and who approved it."""
-    view = views(session, [order])[0]
+    content: Mapping[str, Any], approval: Approval, approver: Actor, *, key: str
+) -> dict[str, Any]:
+    """Return what the supplier gets: what was approved, nothing else, and who approved it."""
     decided_at = approval.decided_at
+    currency = str(content["currency"])
     return {
         "kind": "purchase_order",
-        "number": order.number,
-        "revision": order.revision,
+        "key": key,
+        "repeats": "The same key is the same order: book it once.",
+        "number": content["number"],
+        "revision": content["revision"],
         "fingerprint": approval.fingerprint,
-        "supplier": {
-            "code": view.supplier_code,
-            "name": view.supplier_name,
-            "email": view.supplier_email,
-        },
-        "ship_to": view.ship_to,
-        "currency": order.currency,
-        "need_by": order.need_by_on.isoformat() if order.need_by_on else None,
-        "lines": [_line_payload(line, order.currency) for line in view.lines],
-        "total": view.total,
+        "supplier": dict(content["supplier"]),
+        "ship_to": content["ship_to"],
+        "currency": currency,
+        "need_by": content["need_by"],
+        "lines": [
+            _line_payload(number, line, currency)
+            for number, line in enumerate(content["lines"], start=1)
+        ],
+        "total": amount_text(content["total_minor"], currency),
         "approval": {
             "number": approval.number,
             "approved_by": approver.name,
@@ -284,16 +292,12 @@ def _payload(
     }
 
 
-def _line_payload(line: LineView, currency: str) -> dict[str, object]:
+def _line_payload(number: int, line: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    names = ("sku", "supplier_sku", "name", "units", "uom", "packs", "pack_uom")
+    price = line["unit_price_minor"]
     return {
-        "line": line.line,
-        "sku": line.sku,
-        "supplier_sku": line.supplier_sku,
-        "name": line.name,
-        "units": line.units,
-        "uom": line.uom,
-        "packs": line.packs,
-        "pack_uom": line.pack_uom,
-        "unit_price": amount_text(line.unit_price_minor, currency),
-        "amount": amount_text(line.amount_minor, currency),
+        "line": number,
+        **{name: line[name] for name in names},
+        "unit_price": amount_text(price, currency),
+        "amount": amount_text(line["units"] * price, currency),
     }
