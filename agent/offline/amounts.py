@@ -9,10 +9,24 @@ _INSTEAD = re.compile(
 )
 
 
+MOST_UNITS = 10_000_000  # more than this is a slip of the keyboard, and no tool takes it
+
+
 def quantities(reading: Reading) -> list[Quantity]:
     """Numbers that may be quantities: prices such as 7.35 without a unit are not."""
     found = [q for q in reading.quantities if q.value > 0]
     return [q for q in found if q.unit is not None or _is_count(reading, q)]
+
+
+def impossible(reading: Reading) -> Quantity | None:
+    """The first number that no order can have: zero, less than nothing, or far too many."""
+    return next((q for q in reading.quantities if not 0 < q.value <= MOST_UNITS), None)
+
+
+def without(reading: Reading, quantity: Quantity) -> str:
+    """The text without a number, so that an answer can give another one."""
+    before = re.sub(r"(?:-|\bminus)\s*$", "", reading.text[: quantity.start])
+    return " ".join(f"{before} {reading.text[quantity.end :]}".split())
 
 
 def _is_count(reading: Reading, quantity: Quantity) -> bool:

@@ -7,7 +7,7 @@ from being taken for the name of an item or of a supplier.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz, process
@@ -28,13 +28,17 @@ from tools.catalog.core import (
 
 MOST_CANDIDATES = 12
 _LONGEST_NAME = 7
-_ORDER = re.compile(r"\bpo\s?[-#:]?\s?(?P<digits>\d{4,})\b|#(?P<hash>\d{4,})\b")
+_ORDER = re.compile(
+    r"\bpo[-#](?P<short>\d+)\b|\bpo\s?[-#:]?\s?(?P<digits>\d{4,})\b|#(?P<hash>\d{4,})\b"
+)
 _RECOMMENDATION = re.compile(r"\b(?:r-|rec(?:ommendation)?\s)(?P<digits>\d+)\b")
 _TRACKING = re.compile(r"\btracking (?:number |no\.? |code )?(?P<code>(?=\w*\d)\w{6,})\b")
 _TOKEN = re.compile(r"[^\s\x00]+")
 _EDGES = ".,;:!?()[]\"'"
 _SKU_LIKE = re.compile(r"(?=.*\d)(?=.*[a-z])[a-z0-9][a-z0-9._/-]{2,}|[a-z]{2,}-[a-z0-9-]{1,}")
-_NUMBER_LIKE = re.compile(r"x?[\d.,/%+-]+(?:k|x|d|w|st|nd|rd|th|days?|weeks?|pcs|units?|kg|ml|%)?")
+_NUMBER_LIKE = re.compile(
+    r"x?[\d.,/%+-]+(?:e\+?\d+|k|x|d|w|st|nd|rd|th|days?|weeks?|pcs|units?|kg|ml|%)?"
+)
 _PREPOSITIONS = frozenset({"at", "in", "from", "to", "for", "@", "location", "site", "warehouse"})
 
 
@@ -59,9 +63,15 @@ class Linker:
         self.sku_keys = dict(sorted(keys.items()))
         self.supplier_names = sorted(self.suppliers)
 
-    def take(self, canvas: Canvas) -> list[Mention]:
-        """Take every named record out of the text."""
-        found = _take_numbers(canvas)
+    def take(self, canvas: Canvas, documents: Collection[str] = ()) -> list[Mention]:
+        """Take every named record out of the text.
+
+        Args:
+            canvas: The text.
+            documents: Numbers of orders that the conversation spoke of, such as "X-1".
+        """
+        found = _take_documents(canvas, documents)
+        found += _take_numbers(canvas)
         found += self._windows(canvas, self._exact_item)
         found += self._windows(canvas, self._supplier)
         found += self._windows(canvas, self._name)
@@ -212,6 +222,17 @@ def _names_of(suppliers: tuple[tuple[str, str], ...]) -> dict[str, set[str]]:
         for text in {spaced(code), spaced(name), *(word for word in first if len(word) > 3)}:
             names.setdefault(text, set()).add(code)
     return names
+
+
+def _take_documents(canvas: Canvas, documents: Collection[str]) -> list[Mention]:
+    """Order numbers of other systems: nothing but the conversation knows their form."""
+    found = []
+    for number in sorted(documents, key=len, reverse=True):
+        for match in re.finditer(rf"(?<![\w-]){re.escape(number.lower())}(?![\w-])", canvas.left):
+            text = canvas.text[match.start() : match.end()]
+            found.append(Mention("order", (number,), *match.span(), text))
+            canvas.take(*match.span(), "xorder")
+    return found
 
 
 def _take_numbers(canvas: Canvas) -> list[Mention]:

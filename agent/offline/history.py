@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 Json = dict[str, Any]
+_CORRECTION = "Your reply has figures that no tool result gives"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,13 @@ class History:
                 return [line for line in rows(call.data, "lines") if line.get("quantity")]
         return []
 
+    def documents(self) -> frozenset[str]:
+        """Numbers of all orders that results named; those of other systems have any form."""
+        found: set[str] = set()
+        for call in self.calls():
+            found |= _numbers_in([call.data, call.details])
+        return frozenset(found)
+
     def order(self) -> Json | None:
         """The newest purchase order that a tool of this conversation wrote."""
         written = ("draft_purchase_order", "revise_purchase_order")
@@ -151,6 +159,16 @@ def skus_of(call: Call) -> list[str]:
     return list(found)
 
 
+def _numbers_in(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return {number for part in value for number in _numbers_in(part)}
+    if not isinstance(value, dict):
+        return set()
+    named = {str(value[key]) for key in ("po_id", "po") if value.get(key)}
+    parts = [part for part in value.values() if isinstance(part, list)]
+    return named | _numbers_in(parts)
+
+
 def read_history(messages: Sequence[BaseMessage]) -> History:
     """Group the messages into turns; results are joined to their calls by id."""
     turns: list[Turn] = []
@@ -160,6 +178,8 @@ def read_history(messages: Sequence[BaseMessage]) -> History:
     system: list[str] = []
     is_open = False
     for message in messages:
+        if is_correction(message):
+            continue
         if isinstance(message, HumanMessage):
             if is_open:
                 turns.append(_turn(said, calls, reply))
@@ -174,6 +194,11 @@ def read_history(messages: Sequence[BaseMessage]) -> History:
         else:
             system.append(message.text)
     return History(tuple(turns), _turn(said, calls, reply), "\n".join(system))
+
+
+def is_correction(message: BaseMessage) -> bool:
+    """The grounding check speaks in the planner's place; it is never a question."""
+    return isinstance(message, HumanMessage) and message.text.startswith(_CORRECTION)
 
 
 def envelope_of(content: str) -> Json:

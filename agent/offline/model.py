@@ -23,9 +23,9 @@ from pydantic import PrivateAttr
 
 from agent.offline import replies
 from agent.offline.entities import Linker
-from agent.offline.history import History, Json, read_history
+from agent.offline.history import History, Json, is_correction, read_history
 from agent.offline.intents import scorer
-from agent.offline.phrasing.telling import tell
+from agent.offline.phrasing.telling import plainly, tell
 from agent.offline.situation import Decision, Request, say
 from agent.offline.understanding import Understanding
 from agent.offline.vocabulary import PROTECTED
@@ -81,7 +81,9 @@ class OfflineChatModel(BaseChatModel):
         del stop, run_manager  # templates have no end to stop at
         history = read_history(messages)
         tools = _schemas(kwargs.get("tools") or [])
-        if history.current.calls:
+        if messages and is_correction(messages[-1]):
+            reply = _spoken(say("answer", plainly(history.current)), "")
+        elif history.current.calls:
             told = tell(history.current.calls, tools)
             decision = Decision("clarify" if told.is_question else "answer", text=told.text)
             asked = self._understanding(history, {}) if told.is_question else None

@@ -16,7 +16,8 @@ WORDS = {word: number for number, word in enumerate(_ONES)} | {
 _SCALES = {"hundred": 100, "thousand": 1000, "dozen": 12}
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 _SPELT = rf"(?:half a|a(?! (?:{_WORD})\b)|{_WORD})(?:[ -](?:{_WORD}|hundred|thousand|dozen|and))*"
-_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e\+?\d{1,2}\b)?"
+_MOST = 1e15  # larger numbers are all the same to an order, and stay whole
 UNITS = {
     "units": "unit", "unit": "unit", "pcs": "unit", "pc": "unit", "pieces": "unit",
     "piece": "unit", "each": "unit", "ea": "unit", "cases": "case", "case": "case",
@@ -139,11 +140,16 @@ def take_quantities(canvas: Canvas) -> list[Quantity]:
     for match in _QUANTITY.finditer(canvas.left):
         value = float(match["digits"].replace(",", ""))
         value *= (1000 if match["k"] else 1) * (12 if match["dozen"] else 1)
-        is_negative = re.search(r"(?:^|\s)-$", canvas.text[: match.start()])
+        value = min(value, _MOST)
+        is_negative = re.search(r"(?:^|\s)(?:-|minus )$", canvas.left[: match.start()])
         found.append(_take_quantity(canvas, match, -value if is_negative else value))
     for match in _SPELT_QUANTITY.finditer(canvas.left):
         spelt = number_of_words(match["words"])
-        if spelt and (match["words"] != "a" or match["unit"]) and match["words"] != "one":
+        if (
+            spelt is not None
+            and (match["words"] != "a" or match["unit"])
+            and match["words"] != "one"
+        ):
             found.append(_take_quantity(canvas, match, spelt))
     return sorted(found, key=lambda quantity: quantity.start)
 

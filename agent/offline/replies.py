@@ -59,6 +59,10 @@ NOTHING_DONE = "Fine. I drafted and changed nothing."
 WHICH_ITEM = "Which item do you mean? A SKU or a name will do."
 WHICH_ORDER = "Which order do you mean? Its number will do, such as the PO number."
 HOW_MANY = "How many?"
+NO_QUANTITY = "Zero or a negative number is no order"
+NO_FIGURES = (
+    "I would rather not state figures here; `quartermaster item SKU` shows them for an item."
+)
 _REFUSALS = {
     "limits": "Limits and roles are changed by an administrator, not in chat. I changed nothing.",
     "secrets": "I do not have passwords or keys, and my instructions are the policy that everyone "

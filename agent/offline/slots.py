@@ -194,6 +194,13 @@ def pointed_at(s: Situation) -> list[Json]:
     return []
 
 
+def pointer(s: Situation) -> tuple[int, int] | None:
+    """Where a message points at shown lines with a number, which is then no quantity."""
+    written = s.reading.text.lower()
+    found = _TOP.search(written) or _NUMBERED.search(written.rstrip(" .!?"))
+    return found.span() if found else None
+
+
 def explain(s: Situation) -> Decision:
     """Why a quantity was recommended."""
     named = s.reading.first("recommendation")

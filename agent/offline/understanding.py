@@ -89,7 +89,7 @@ class Understanding:
         return None if request is None or self._is_new(s) else request
 
     def _situation(self, history: History, *, may_write: bool = True) -> Situation:
-        reading = read(history.current.said, self.linker, self.today)
+        reading = read(history.current.said, self.linker, self.today, history.documents())
         return Situation(reading, history, self.linker, self.tools, self.today, may_write)
 
     def _waits_for_yes(self, s: Situation) -> bool:

@@ -15,6 +15,7 @@ from agent.offline.situation import Decision, Situation, ask, call, say, use
 
 WRITING = ("draft", "revise", "request_approval", "cancel")
 _ALL = re.compile(r"\b(?:all|everything|both|them|those|these|each)\b")
+_EACH = re.compile(r"\b(?:each|apiece|per item)\b")
 _RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top up)\b|\bby xqty\b")
 _ORDERS = re.compile(
     r"\b(?:order|ordr|buy|purchase|draft|raise|create|make|write|prepare|place|put|get|bring|take|"
@@ -60,14 +61,17 @@ def _instead_of(intent: str, s: Situation) -> Decision:
 
 def draft(s: Situation) -> Decision:
     """Draft a purchase order: lines of the recommendations, or items with quantities."""
+    wrong = _impossible(s, "drafted")
+    if wrong is not None:
+        return wrong
     chosen = _chosen(s)
     if chosen:
-        return _drafted(s, [line_to_draft(line) for line in chosen])
+        return _drafted_shown(s, chosen)
     named = [m.value for m in s.reading.of_kind("recommendation")]
     if named:
         lines = [line for line in s.history.recommendations() if line.get("rec_id") in named]
         if len(lines) == len(named):
-            return _drafted(s, [line_to_draft(line) for line in lines])
+            return _drafted_shown(s, lines)
         return use(*(call("explain_recommendation", rec_id=number) for number in named))
     skus = slots.items_of(s, is_write=True)
     if isinstance(skus, Decision):
@@ -75,6 +79,30 @@ def draft(s: Situation) -> Decision:
     if not s.items():
         return _drafted_focus(s, skus[0])
     return _drafted_items(s)
+
+
+def _impossible(s: Situation, done: str) -> Decision | None:
+    """A number that cannot be ordered is asked again: the recommendation never stands in for it."""
+    wrong = amounts.impossible(s.reading)
+    if wrong is None:
+        return None
+    written = s.reading.text[wrong.start : wrong.end].strip().removesuffix(" of")
+    said = f"{written} is not a possible quantity"
+    said = replies.NO_QUANTITY if wrong.value <= 0 else said
+    request = amounts.without(s.reading, wrong)
+    return ask(f"{said}; nothing was {done}. {replies.HOW_MANY}", request)
+
+
+def _drafted_shown(s: Situation, lines: list[Json]) -> Decision:
+    """Lines that were shown, in the quantity that is named, else as recommended."""
+    pointing = slots.pointer(s)
+    given = [q for q in amounts.quantities(s.reading)
+             if pointing is None or not pointing[0] <= q.start < pointing[1]]  # fmt: skip
+    if not given:
+        return _drafted(s, [line_to_draft(line) for line in lines])
+    if len(given) > 1 or (len(lines) > 1 and not _EACH.search(s.reading.text.lower())):
+        return ask("How many of each? Name each item with its quantity.", s.reading.text)
+    return _drafted(s, [{**line_to_draft(line), **_amount(given[0])} for line in lines])
 
 
 def _chosen(s: Situation) -> list[Json]:
@@ -117,8 +145,12 @@ def _recommended(s: Situation, sku: str) -> Json | None:
 
 
 def _line(sku: str, quantity: Quantity) -> Json:
-    line: Json = {"sku": sku, "quantity": amounts.number_argument(quantity.value)}
-    return line if quantity.unit in (None, "unit") else {**line, "unit": quantity.unit}
+    return {"sku": sku, **_amount(quantity)}
+
+
+def _amount(quantity: Quantity) -> Json:
+    amount: Json = {"quantity": amounts.number_argument(quantity.value)}
+    return amount if quantity.unit in (None, "unit") else {**amount, "unit": quantity.unit}
 
 
 def _drafted(s: Situation, lines: list[Json]) -> Decision:
@@ -149,6 +181,9 @@ def revise(s: Situation) -> Decision:
     quantity = _new_quantity(s)
     if _RELATIVE.search(s.text) or (s.reading.percents and quantity is None):
         return ask("To which quantity in total? I do not calculate it.", s.reading.text)
+    wrong = _impossible(s, "changed")
+    if wrong is not None:
+        return wrong
     if known is None or (named and named != known.get("po_id")):
         return _revise_unknown(s, named, quantity)
     sku = _line_to_change(s, known)

@@ -7,11 +7,12 @@ a "yes" would do it.
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from agent.offline.history import Call
+from agent.offline.history import Call, Json, Turn, rows
 from agent.offline.offers import offer_after
 from agent.offline.phrasing import buying, items, measures, planning
 from agent.offline.phrasing.figures import moment
 from agent.offline.phrasing.problems import problem
+from agent.offline.replies import NO_FIGURES
 
 _TELLERS: dict[str, Callable[[Call], str]] = {
     "find_item": items.found_items,
@@ -31,6 +32,7 @@ _TELLERS: dict[str, Callable[[Call], str]] = {
     "check_shipment": buying.shipment,
     "get_kpis": measures.kpis,
 }
+_ROWS_SHOWN = 3
 _WRITES = ("draft_purchase_order", "revise_purchase_order", "request_approval", "cancel_order")
 
 
@@ -66,6 +68,12 @@ def tell(calls: Sequence[Call], bound: Collection[str]) -> Told:
     return Told(text, offer is None and asks)
 
 
+def plainly(turn: Turn) -> str:
+    """What a turn's results say, field by field, after a reply whose figures were refused."""
+    told = "\n".join(_plain(call) if call.is_ok else problem(call) for call in turn.calls)
+    return told if told and told != turn.reply else NO_FIGURES
+
+
 def _parts(calls: Sequence[Call]) -> list[str]:
     simulated = [call for call in calls if call.name == "simulate_scenario" and call.is_ok]
     has_advice = any(call.name == "recommend_orders" and call.is_ok for call in calls)
@@ -84,10 +92,18 @@ def _parts(calls: Sequence[Call]) -> list[str]:
 
 
 def _plain(call: Call) -> str:
-    """A tool without a template: its plain fields."""
-    facts = [f"{key.replace('_', ' ')} {value}" for key, value in call.data.items()
-             if isinstance(value, str | int | float)]  # fmt: skip
-    return f"{call.name.replace('_', ' ').capitalize()}: {', '.join(facts) or 'done'}."
+    """A tool without a template: its plain fields, and those of its first rows."""
+    lines = [f"{call.name.replace('_', ' ').capitalize()}: {_fields(call.data) or 'done'}."]
+    for name in call.data:
+        lines += [f"- {_fields(row)}." for row in rows(call.data, name)[:_ROWS_SHOWN]]
+    return "\n".join(lines)
+
+
+def _fields(data: Json) -> str:
+    facts = [f"{key.replace('_', ' ')} {value}" for key, value in data.items()
+             if isinstance(value, str | int | float) and not isinstance(value, bool)
+             and value != "" and key != "digest"]  # fmt: skip
+    return ", ".join(facts)
 
 
 def _age(calls: Sequence[Call]) -> str:
