@@ -87,14 +87,6 @@ class Conversations:
             session.add(thread)
         return thread.id
 
-    def threads(self, actor: Actor, *, limit: int = 50) -> list[Thread]:
-        """Return this person's conversations, newest first."""
-        with self._database.read() as session:
-            mine = select(Thread).where(Thread.owner_id == actor.user_id)
-            return records.detached(
-                session, mine.order_by(col(Thread.created_at).desc()).limit(limit)
-            )
-
     def post(
         self, actor: Actor, thread_id: str, text: str, *, client_key: str | None = None
     ) -> int:
@@ -175,14 +167,7 @@ class Conversations:
             self._run(claimed, on_event)
 
     def _run(self, claimed: records.Claim, on_event: Listener | None) -> None:
-        journal = RunJournal(
-            run_id=claimed.run_id,
-            thread_id=claimed.thread_id,
-            clock=self._clock,
-            write=self._database.write,
-            first_result_id=claimed.first_result_id,
-            listener=on_event,
-        )
+        journal = self._journal(claimed, on_event)
         with self._heart.keep(claimed):
             try:
                 reply, state = self._answer(claimed, journal), RunState.COMPLETED
@@ -193,7 +178,25 @@ class Conversations:
             except BaseException:
                 self._finish(claimed, journal, records.INTERRUPTED, RunState.CANCELLED)
                 raise
-        self._finish(claimed, journal, reply, state)
+            try:
+                self._finish(claimed, journal, reply, state)
+            except Conflict:
+                raise
+            except Exception:  # something of this turn cannot be stored: close it without that
+                incident = uuid4().hex[:8]
+                logger.exception("turn lost", extra={"run": claimed.run_id, "incident": incident})
+                bare = self._journal(claimed, on_event)
+                self._finish(claimed, bare, _apology(incident), RunState.FAILED)
+
+    def _journal(self, claimed: records.Claim, on_event: Listener | None) -> RunJournal:
+        return RunJournal(
+            run_id=claimed.run_id,
+            thread_id=claimed.thread_id,
+            clock=self._clock,
+            write=self._database.write,
+            first_result_id=claimed.first_result_id,
+            listener=on_event,
+        )
 
     def events(self, run_id: int, *, after: int = 0) -> list[RunEvent]:
         """Return the events of a run behind event ``after``, oldest first."""
@@ -386,6 +389,7 @@ def pieces(text: str, size: int = _PIECE) -> Sequence[str]:
 
 def _apology(incident: str) -> str:
     return (
-        f"Something failed on our side (incident {incident}). Nothing was sent. Please ask again, "
-        "and give the incident number if it happens once more."
+        f"Something failed on our side (incident {incident}). Nothing was sent; a draft that was "
+        "made is in the order list. Please ask again, and give the incident number if it happens "
+        "once more."
     )

@@ -1,8 +1,10 @@
 """Every figure in a reply comes from a tool result, a notice of a decision, or the user's words.
 
 A figure may be shown rounded, as a percentage of a fraction, in thousands or millions, and without
-its sign. Names of things, dates, times, ordinals and list markers are not figures; the number of an
-order, recommendation or approval must be one that occurs. Number words ("two") are not checked.
+its sign. The text of a failed call repeats what the model asked, so it is no source; only its
+``details`` are, without what the call's own arguments say. Names of things, dates, times, ordinals
+and list markers are not figures; the number of an order, recommendation or approval must be one
+that occurs. Number words ("two") are not checked.
 """
 
 import json
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 NOTICE = "notice"  # ``name`` of an assistant message that states facts from the database
 _SHOWN = 3  # items of a list in the safe reply
@@ -120,12 +122,28 @@ def figures(text: str) -> list[Figure]:
 def facts_of(messages: Iterable[BaseMessage]) -> Facts:
     """Collect the numbers of tool results, notices and the user's words."""
     facts = Facts()
+    asked: dict[str | None, Any] = {}
     for message in messages:
+        if isinstance(message, AIMessage):
+            asked.update((call["id"], call["args"]) for call in message.tool_calls)
         if isinstance(message, ToolMessage):
-            facts.add_json(_parsed(message.text))
+            _add_result(facts, _parsed(message.text), asked.get(message.tool_call_id))
         elif isinstance(message, HumanMessage) or message.name == NOTICE:
             facts.add_text(message.text)
     return facts
+
+
+def _add_result(facts: Facts, envelope: Any, arguments: Any) -> None:
+    if not isinstance(envelope, dict):
+        return
+    if envelope.get("ok"):
+        facts.add_json(envelope)
+        return
+    given, own = Facts(), Facts()
+    given.add_json(envelope.get("details"))
+    own.add_json(arguments)
+    facts.values |= given.values - own.values
+    facts.names |= given.names - own.names
 
 
 def strays(reply: str, messages: Sequence[BaseMessage]) -> list[str]:

@@ -1,14 +1,15 @@
 """Ask a chat model once, and let nothing half-said through.
 
 The stream is consumed here, because the client's own merging turns a cut ``{"quantity": 12`` of
-1200 into a valid call. A tool call counts only when its raw text is complete JSON and the server
-said that it had finished; everything else becomes an invalid call, which nobody executes.
+1200 into a valid call. A tool call counts only when its raw text is complete JSON that can be
+stored and the server said that it had finished; everything else becomes an invalid call, which
+nobody executes.
 """
 
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -24,6 +25,7 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import Runnable
 
+from agent.storable import LONGEST_NAME, clean, problem_of
 from tools.errors import ExternalError
 
 MAX_ANSWER_S = 300.0  # for one answer, however slowly it drips
@@ -75,8 +77,8 @@ def ask(model: Model, messages: Sequence[BaseMessage]) -> AIMessage:
 
 
 def visible(text: str) -> str:
-    """Return the text without hidden reasoning and without tool calls written as text."""
-    return _CALL_AS_TEXT.sub("", _THINKING.sub("", text)).strip()
+    """Return the text without hidden reasoning, tool calls written as text and odd characters."""
+    return clean(_CALL_AS_TEXT.sub("", _THINKING.sub("", text))).strip()
 
 
 def _collect(stream: Iterable[AIMessage]) -> AIMessage:
@@ -127,11 +129,14 @@ def _finished(answer: _Answer) -> AIMessage:
     bad: list[InvalidToolCall] = []
     for call in answer.calls:
         arguments = _arguments(call)
-        if is_whole and arguments is not None and call["name"]:
-            good.append(ToolCall(name=call["name"], args=arguments, id=call["id"]))
+        if not is_whole:
+            bad.append(_invalid(call, "cut off"))
+        elif arguments is None:
+            bad.append(_invalid(call, "not valid JSON"))
+        elif problem := problem_of(call["name"], arguments):
+            bad.append(_invalid(call, problem))
         else:
-            problem = "not valid JSON" if is_whole else "cut off"
-            bad.append(_invalid(call["name"], call["args"], call["id"], problem))
+            good.append(ToolCall(name=call["name"] or "", args=arguments, id=call["id"]))
     text = "".join(answer.text)
     if not is_whole and not answer.calls and visible(text):
         text = _up_to_last_word(visible(text)) + " " + CUT_OFF
@@ -144,11 +149,16 @@ def _finished(answer: _Answer) -> AIMessage:
 
 
 def _whole(message: AIMessage) -> AIMessage:
+    good: list[ToolCall] = []
+    bad = [_invalid(call, call["error"] or "not valid JSON") for call in message.invalid_tool_calls]
+    for call in message.tool_calls:
+        problem = problem_of(call["name"], call["args"])
+        if problem is None:
+            good.append(call)
+        else:
+            bad.append(_invalid(call, problem))
     return message.model_copy(
-        update={
-            "tool_calls": _with_ids(message.tool_calls),
-            "invalid_tool_calls": _with_ids(message.invalid_tool_calls),
-        }
+        update={"tool_calls": _with_ids(good), "invalid_tool_calls": _with_ids(bad)}
     )
 
 
@@ -156,7 +166,7 @@ def _arguments(call: ToolCallChunk) -> dict[str, Any] | None:
     """Return the arguments if their text is one complete JSON object without NaN."""
     try:
         value = json.loads(call["args"] or "{}", parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -165,8 +175,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _invalid(name: str | None, args: str | None, id_: str | None, why: str) -> InvalidToolCall:
-    return InvalidToolCall(name=name, args=args, id=id_, error=why, type="invalid_tool_call")
+def _invalid(call: Mapping[str, Any], why: str) -> InvalidToolCall:
+    """Keep the name and the reason; the arguments are what cannot be kept."""
+    name = clean(call["name"] or "")[:LONGEST_NAME]
+    return InvalidToolCall(
+        name=name, args="", id=call["id"], error=clean(why)[:200], type="invalid_tool_call"
+    )
 
 
 def _with_ids(calls: Sequence[Any]) -> list[Any]:

@@ -1,14 +1,16 @@
 """Turns end to end with a scripted model: rows, events, leases, replays, decisions."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from agent import records
 from agent.conversation import Conversations
 from agent.graph import MAX_STEPS, STEP_LIMIT, build_graph
 from agent.memory import open_memory
@@ -266,6 +268,86 @@ class TestGrounding:
         assert reply.startswith("I can only confirm what the tools returned:")
         assert "available 540" in reply
         assert "99" not in reply
+
+
+def nested(depth: int) -> Any:
+    inner: Any = "x"
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
+class TestWhatCannotBeStored:
+    """A model may say anything; a turn is closed once, whatever that was."""
+
+    @pytest.mark.parametrize(
+        ("name", "arguments"),
+        [
+            ("get_stock_position", {"sku": "a\ud800b"}),
+            ("get_stock_position", {"sku": "a\0b"}),
+            ("get_stock_position", {"a\udfff": 1}),
+            ("draft_purchase_order", {"sku": "WIDGET-A", "quantity": float("inf")}),
+            ("draft_purchase_order", {"sku": "WIDGET-A", "quantity": float("nan")}),
+            ("draft_purchase_order", {"sku": "WIDGET-A", "quantity": 2**63}),
+            ("draft_purchase_order", {"sku": "WIDGET-A", "quantity": 10**400}),
+            ("get_stock_position", {"sku": nested(200)}),
+            ("approve_" + "x" * 100, {}),
+            ("no_\ud800_tool", {}),
+        ],
+        ids=range(10),
+    )
+    def test_a_call_that_cannot_be_kept_is_refused(
+        self, desk: Desk, name: str, arguments: dict[str, Any]
+    ) -> None:
+        reply = desk.say("go", calls((name, arguments)), "I could not do that.")
+
+        assert reply == "I could not do that."
+        assert desk.agent.get_run(desk.paul, 1).state == RunState.COMPLETED
+        assert desk.kinds(1)[-1] == "run.completed"
+        with desk.database.read() as session:
+            assert session.exec(select(ToolResult)).all() == []
+        assert isinstance(desk.model.prompts[-1][-1], ToolMessage)
+
+    def test_what_is_next_to_it_runs(self, desk: Desk) -> None:
+        both = calls(("get_stock_position", {"sku": "\0"}), *_named(STOCK))
+
+        assert desk.say("go", both, "540 available.") == "540 available."
+        assert valid(desk.model.prompts[-1])
+
+    def test_a_reply_is_cleaned(self, desk: Desk) -> None:
+        said = desk.say("hi", "a\ud800b\0c\x1b[J\u202ed\r\ne\u00e9\U0001f600")
+
+        assert said == "abc[Jd\ne\u00e9\U0001f600"
+        assert desk.say("again", "Hello.") == "Hello."
+
+    def test_a_reply_of_nothing_else_is_asked_again(self, desk: Desk) -> None:
+        assert desk.say("hi", "\0\ud800", "Hello.") == "Hello."
+
+    def test_a_turn_that_cannot_be_stored_is_closed_and_not_repeated(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keep = records.add_results
+
+        def refuse(session: Session, results: Sequence[Mapping[str, Any]]) -> None:
+            if results:
+                raise ValueError("this engine does not take it")
+            keep(session, results)
+
+        monkeypatch.setattr(records, "add_results", refuse)
+
+        reply = desk.say("draft 1200", DRAFT, "PO-3002 is drafted.")
+
+        assert "incident" in reply
+        assert desk.agent.get_run(desk.paul, 1).state == RunState.FAILED
+        assert desk.kinds(1)[-1] == "run.failed"
+        desk.clock.at += timedelta(minutes=5)
+        assert desk.agent.recover() == 0
+        monkeypatch.undo()
+        assert desk.say("hello?", "Here.") == "Here."
+
+
+def _named(message: AIMessage) -> list[tuple[str, dict[str, Any]]]:
+    return [(call["name"], call["args"]) for call in message.tool_calls]
 
 
 class TestInput:

@@ -183,8 +183,15 @@ class TestCutCalls:
         assert "cut off" in answer["content"]
 
     @pytest.mark.parametrize(
-        "arguments", ["{quantity: 1200}", "[]", '"1200"', "null", '{"sku": "W", "quantity": NaN}']
-    )
+        "arguments",
+        [
+            "{quantity: 1200}", "[]", '"1200"', "null", '{"sku": "W", "quantity": NaN}',
+            '{"sku": "W", "quantity": 1e999}', '{"sku": "a\\u0000b"}', '{"sku": "a\\ud800b"}',
+            '{"sku": "W", "quantity": 9223372036854775808}',
+            '{"sku": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        ],
+        ids=range(10),
+    )  # fmt: skip
     def test_what_is_not_a_json_object_never_runs(self, served: Served, arguments: str) -> None:
         reply = served.say(calls_tool("draft_purchase_order", arguments))
 

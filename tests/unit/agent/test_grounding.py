@@ -96,6 +96,32 @@ def test_without_any_tool_result_only_the_users_figures_count() -> None:
     assert grounding.strays("120 cost 936.00.", said) == ["936.00"]
 
 
+def _failed(arguments: dict[str, Any], **envelope: Any) -> list[BaseMessage]:
+    call = AIMessage("", tool_calls=[{"name": "find_item", "args": arguments, "id": "abcdefghi"}])
+    failure = {"ok": False, "error": "not_found", "message": "", "next": "", "details": {}}
+    said = json.dumps(failure | envelope)
+    return [HumanMessage("hi"), call, ToolMessage(said, tool_call_id="abcdefghi")]
+
+
+def test_a_failed_call_does_not_make_its_own_figures_true() -> None:
+    said = _failed(
+        {"query": "stock 77777", "limit": 4200, "po": "PO-9999"},
+        message="no item is called 'stock 77777' in PO-9999",
+        details={"query": "stock 77777", "most": 4200, "seen": "PO-9999 has 1,920", "left": 77},
+    )
+
+    assert grounding.strays("You have 77,777 units.", said) == ["77,777"]
+    assert grounding.strays("The most is 4,200.", said) == ["4,200"]
+    assert grounding.strays("See PO-9999.", said) == ["PO-9999"]
+    assert grounding.strays("1,920 are on order and 77 are left.", said) == []
+
+
+def test_a_refusal_that_is_not_json_is_no_source() -> None:
+    refused = ToolMessage("At most 8 calls at once.", tool_call_id="abcdefghi")
+
+    assert grounding.strays("It takes 8 days.", [HumanMessage("hi"), refused]) == ["8"]
+
+
 def test_the_safe_reply_lists_results_of_this_turn_only() -> None:
     failed = ToolMessage(
         json.dumps({"ok": False, "error": "not_found", "message": "no item 'X'", "next": ""}),
