@@ -8,17 +8,18 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from db.session import Database
-from db.types import Actor, OutboxState, Role
+from db.types import Actor, OutboxState
 from tools.approvals import service as approvals
 from tools.audit import service as audit
 from tools.clock import Clock
-from tools.errors import ExternalError, Forbidden
-from tools.identity.core import can_approve
+from tools.errors import ExternalError
 from tools.outbox import service as outbox
+from tools.outbox.core import Settlement
 from tools.outbox.gateway import Channel
-from tools.purchasing.service.submitting import mark_sent
+from tools.purchasing.service.submitting import mark_sent, take_back
 
 logger = logging.getLogger(__name__)
 _PAUSE_S = 1.0
@@ -52,12 +53,24 @@ def deliver_due(
         holder: Name of this worker, unique among those alive.
         limit: How many at most.
     """
+    release_expired(database, channels, clock=clock)
+    done: list[Delivery] = []
+    while len(done) < limit:
+        with database.write() as session:
+            audit.lock(session)
+            claim = outbox.claim(session, holder=holder, at=clock.now())
+        if claim is None:
+            break
+        done.append(_deliver(database, channels, claim, clock))
+    return done
+
+
+def release_expired(database: Database, channels: Mapping[str, Channel], *, clock: Clock) -> None:
+    """Free the deliveries of workers that did not come back."""
     safe = {name for name, channel in channels.items() if channel.is_idempotent}
     with database.write() as session:
         audit.lock(session)
         outbox.release_expired(session, at=clock.now(), idempotent_channels=safe)
-        claims = outbox.claim(session, holder=holder, at=clock.now(), limit=limit)
-    return [_deliver(database, channels, claim, clock) for claim in claims]
 
 
 def expire_due(database: Database, *, clock: Clock) -> int:
@@ -70,25 +83,25 @@ def settle(
     database: Database,
     key: str,
     *,
-    was_delivered: bool,
+    answer: Settlement,
     actor: Actor,
     reason: str,
     clock: Clock,
 ) -> None:
-    """Record what a person found out about a delivery in doubt: it arrived, or send it again.
+    """Record what a person found out about a delivery in doubt or dead, and what follows.
 
     Raises:
         Forbidden: The actor is neither an admin nor somebody who decides about orders.
+        NotFound: There is no such delivery.
+        Conflict: There is nothing to settle.
     """
-    if not can_approve(actor.role) and actor.role is not Role.ADMIN:
-        raise Forbidden(f"a {actor.role.value} does not settle deliveries")
     with database.write() as session:
         audit.lock(session)
-        row = outbox.settle(
-            session, key, was_delivered=was_delivered, actor=actor, reason=reason, at=clock.now()
-        )
-        if was_delivered:
+        row = outbox.settle(session, key, answer=answer, actor=actor, reason=reason, at=clock.now())
+        if answer is Settlement.DELIVERED:
             mark_sent(session, order_id=row.order_id, reference=reason, clock=clock)
+        elif answer is Settlement.TAKE_BACK:
+            take_back(session, order_id=row.order_id, actor=actor, reason=reason, clock=clock)
 
 
 def run_forever(
@@ -102,32 +115,63 @@ def run_forever(
 ) -> None:
     """Work until ``stop`` is set; what was begun is finished first."""
     while not stop.is_set():
-        expire_due(database, clock=clock)
-        deliver_due(database, channels, clock=clock, holder=holder)
+        work_once(database, channels, clock=clock, holder=holder)
         stop.wait(pause_s)
+
+
+def work_once(
+    database: Database, channels: Mapping[str, Channel], *, clock: Clock, holder: str
+) -> None:
+    """Close what waited too long, then send what is due; neither keeps the other from its turn."""
+    steps = (
+        partial(expire_due, database, clock=clock),
+        partial(deliver_due, database, channels, clock=clock, holder=holder),
+    )
+    for step in steps:
+        try:
+            step()
+        except Exception:  # a failure of one step, whatever it is, must not stop the worker
+            logger.exception("a step of the worker failed")
 
 
 def _deliver(
     database: Database, channels: Mapping[str, Channel], claim: outbox.Claim, clock: Clock
 ) -> Delivery:
-    number = str(claim.payload.get("number", ""))
+    """Try one delivery; whatever goes wrong with it, the next ones are tried as well."""
     channel = channels.get(claim.channel)
+    is_safe = channel is None or channel.is_idempotent
     try:
-        if channel is None:
-            raise ExternalError(
-                f"no channel {claim.channel!r} is set up", details={"is_unsent": True}
-            )
-        reference = channel.deliver(claim.key, claim.payload)
+        reference = _sent(channel, claim)
+        return _delivered(database, claim, reference, clock)
     except ExternalError as error:
-        return _failed(database, claim, error, clock, is_idempotent=_is_safe(channel))
+        logger.warning("delivery failed", extra={"key": claim.key, "error": error.message})
+        failed = error
+    except Exception as error:  # a bug in one delivery must not stop the others
+        logger.exception("delivery failed unexpectedly", extra={"key": claim.key})
+        failed = ExternalError(f"{type(error).__name__}: {error}")
+    return _failed(database, claim, failed, clock, is_idempotent=is_safe)
+
+
+def _sent(channel: Channel | None, claim: outbox.Claim) -> str:
+    unsent = {"is_unsent": True}
+    if claim.problem:
+        raise ExternalError(claim.problem, details=unsent)
+    if channel is None:
+        raise ExternalError(f"no channel {claim.channel!r} is set up", details=unsent)
+    return channel.deliver(claim.key, claim.payload)
+
+
+def _delivered(database: Database, claim: outbox.Claim, reference: str, clock: Clock) -> Delivery:
     with database.write() as session:
         audit.lock(session)
         is_ours = outbox.record_delivered(session, claim, reference=reference, at=clock.now())
         if is_ours:
             mark_sent(session, order_id=claim.order_id, reference=reference, clock=clock)
-    state = OutboxState.DELIVERED if is_ours else None
+    if not is_ours:
+        logger.warning("claim lost while delivering", extra={"key": claim.key})
+        return Delivery(claim.key, claim.number, None, reference)
     logger.info("order delivered", extra={"key": claim.key, "reference": reference})
-    return Delivery(claim.key, number, state, reference)
+    return Delivery(claim.key, claim.number, OutboxState.DELIVERED, reference)
 
 
 def _failed(
@@ -148,9 +192,4 @@ def _failed(
             is_idempotent=is_idempotent,
             is_surely_unsent=bool(error.details.get("is_unsent")),
         )
-    logger.warning("delivery failed", extra={"key": claim.key, "error": error.message})
-    return Delivery(claim.key, str(claim.payload.get("number", "")), state, error=error.message)
-
-
-def _is_safe(channel: Channel | None) -> bool:
-    return channel is None or channel.is_idempotent
+    return Delivery(claim.key, claim.number, state, error=error.message)

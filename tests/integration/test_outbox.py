@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from db.session import Database
 from db.types import OutboxState
 from tests.conftest import NOW
 from tests.factories_orders import Desk
-from tools.errors import Conflict, ExternalError, NotFound
+from tools.errors import Conflict, ExternalError, Forbidden, NotFound
 from tools.outbox import service as outbox
-from tools.outbox.core import LEASE, MAX_ATTEMPTS
+from tools.outbox.core import LEASE, MAX_ATTEMPTS, Settlement
 from tools.outbox.gateway import DropFolder
 
 
@@ -27,7 +28,8 @@ def desk(sqlite_database: Database, tmp_path: Path) -> Desk:
 
 def _claim(desk: Desk, holder: str = "one") -> list[outbox.Claim]:
     with desk.database.write() as session:
-        return outbox.claim(session, holder=holder, at=desk.clock.now())
+        claim = outbox.claim(session, holder=holder, at=desk.clock.now())
+        return [] if claim is None else [claim]
 
 
 def _fail(desk: Desk, claim: outbox.Claim, **how: bool) -> OutboxState | None:
@@ -115,12 +117,50 @@ class TestExpiredLease:
         assert _release(desk) == []
         assert [row.state for row in desk.outbox()] == [OutboxState.CLAIMED]
 
+    def test_one_whose_holders_never_come_back_is_given_up(self, desk: Desk) -> None:
+        for _ in range(MAX_ATTEMPTS):
+            assert len(_claim(desk)) == 1
+            desk.clock.at += LEASE
+            _release(desk, "file")
+
+        assert [(row.state, row.attempts) for row in desk.outbox()] == [
+            (OutboxState.DEAD, MAX_ATTEMPTS)
+        ]
+        assert desk.trail()[-1][0] == "delivery.dead"
+
+
+class TestSeal:
+    """Only what was approved leaves the house."""
+
+    @pytest.mark.parametrize("payload", ['{"number": "PO-2001"}', "[1.5]", "not json", "null"])
+    def test_a_changed_payload_is_not_sent(self, desk: Desk, payload: str) -> None:
+        with desk.database.write() as session:
+            session.execute(text("UPDATE outbox SET payload = :it"), {"it": payload})
+
+        (claim,) = _claim(desk)
+
+        assert "is not what was approved as PO-2001" in claim.problem
+        assert claim.payload == {}
+        assert _fail(desk, claim) is OutboxState.DEAD
+        assert desk.trail()[-1][0] == "delivery.dead"
+
+    def test_a_changed_trail_approves_nothing(self, desk: Desk) -> None:
+        with desk.database.write() as session:
+            session.execute(text("DROP TRIGGER audit_event_no_update"))
+            session.execute(text("UPDATE audit_event SET reason = 'x'"))
+
+        (claim,) = _claim(desk)
+
+        assert "the trail does not tell that PO-2001 was approved" in claim.problem
+
 
 class TestSettle:
-    def _settle(self, desk: Desk, key: str, *, was_delivered: bool) -> Any:
+    def _settle(
+        self, desk: Desk, key: str, *, answer: Settlement = Settlement.SEND_AGAIN, by: str = "mona"
+    ) -> Any:
         with desk.database.write() as session:
             return outbox.settle(
-                session, key, was_delivered=was_delivered, actor=desk.world.actors["mona"],
+                session, key, answer=answer, actor=desk.world.actors[by],
                 reason="asked them", at=desk.clock.now(),
             )  # fmt: skip
 
@@ -128,7 +168,7 @@ class TestSettle:
         (claim,) = _claim(desk)
         _fail(desk, claim, is_idempotent=False)
 
-        self._settle(desk, claim.key, was_delivered=False)
+        self._settle(desk, claim.key)
 
         assert len(_claim(desk)) == 1
         assert desk.trail()[-1] == ("delivery.requeued", claim.key, "mona")
@@ -137,14 +177,21 @@ class TestSettle:
         (claim,) = _claim(desk)
 
         with pytest.raises(Conflict, match="nothing to settle"):
-            self._settle(desk, claim.key, was_delivered=True)
+            self._settle(desk, claim.key, answer=Settlement.DELIVERED)
         with pytest.raises(NotFound):
-            self._settle(desk, "po:none", was_delivered=True)
+            self._settle(desk, "po:none", answer=Settlement.DELIVERED)
 
+    @pytest.mark.parametrize(("login", "is_allowed"), [("vera", False), ("robot", False),
+                                                       ("adam", True), ("paul", True)])  # fmt: skip
+    def test_who_may(self, desk: Desk, login: str, is_allowed: bool) -> None:
+        (claim,) = _claim(desk)
+        _fail(desk, claim, is_idempotent=False)
 
-def test_counts_by_state(desk: Desk) -> None:
-    with desk.database.read() as session:
-        assert outbox.count_by_state(session) == {"pending": 1}
+        if is_allowed:
+            assert self._settle(desk, claim.key, by=login).state is OutboxState.PENDING
+        else:
+            with pytest.raises(Forbidden, match="does not settle"):
+                self._settle(desk, claim.key, by=login)
 
 
 PAYLOAD: dict[str, Any] = {

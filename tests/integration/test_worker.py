@@ -6,18 +6,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from api.worker import deliver_due, expire_due, run_forever, settle
+from db.models.purchasing import Outbox
 from db.session import Database
 from db.types import OrderState, OutboxState
 from tests.conftest import NOW
 from tests.factories_orders import Desk
 from tools.errors import Conflict, ExternalError, Forbidden
-from tools.outbox.core import LEASE
+from tools.outbox.core import LEASE, MAX_ATTEMPTS, Settlement
+from tools.outbox.gateway import DropFolder
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,29 +107,131 @@ class TestFailure:
         assert "no channel 'file'" in desk.outbox()[0].last_error
 
     @pytest.mark.parametrize(
-        ("was_delivered", "state"), [(True, OrderState.SENT), (False, OrderState.APPROVED)]
+        ("answer", "state", "left"),
+        [
+            (Settlement.DELIVERED, OrderState.SENT, 0),
+            (Settlement.SEND_AGAIN, OrderState.APPROVED, 1),
+            (Settlement.TAKE_BACK, OrderState.DRAFT, 0),
+        ],
     )
     def test_in_doubt_a_person_settles_it(
-        self, desk: Desk, was_delivered: bool, state: OrderState
+        self, desk: Desk, answer: Settlement, state: OrderState, left: int
     ) -> None:
         assert _try(desk, Failing(is_idempotent=False)) is OutboxState.IN_DOUBT
         assert desk.deliver() == []
 
         settle(
-            desk.database, desk.outbox()[0].key, was_delivered=was_delivered,
+            desk.database, desk.outbox()[0].key, answer=answer,
             actor=desk.world.actors["mona"], reason="asked Acme", clock=desk.clock,
         )  # fmt: skip
 
         assert desk.order().state is state
-        assert len(desk.deliver()) == (0 if was_delivered else 1)
+        assert len(desk.deliver()) == left
         assert desk.audit().ok
+
+    def test_a_dead_delivery_is_taken_back_and_sent_as_a_new_revision(self, desk: Desk) -> None:
+        for _ in range(MAX_ATTEMPTS):
+            state = _try(desk, Failing())
+            desk.clock.at += timedelta(minutes=20)
+        assert state is OutboxState.DEAD
+        with pytest.raises(Conflict, match="may have arrived"):
+            desk.revise()
+
+        settle(
+            desk.database, desk.outbox()[0].key, answer=Settlement.TAKE_BACK,
+            actor=desk.world.actors["mona"], reason="they never got it", clock=desk.clock,
+        )  # fmt: skip
+
+        assert desk.outbox()[0].state is OutboxState.CANCELLED
+        assert desk.approval_state() == "void"
+        desk.revise(units=1920)  # the same again, as a new revision
+        desk.decide(number=desk.ask().number)
+        assert [delivery.state for delivery in desk.deliver()] == [OutboxState.DELIVERED]
+        assert desk.files() == ["PO-2001-r2.csv", "PO-2001-r2.json"]
+        assert desk.audit().ok
+
+    def test_what_was_taken_back_needs_a_new_revision(self, desk: Desk) -> None:
+        _try(desk, Failing(is_idempotent=False))
+        settle(
+            desk.database, desk.outbox()[0].key, answer=Settlement.TAKE_BACK,
+            actor=desk.world.actors["mona"], reason="they never got it", clock=desk.clock,
+        )  # fmt: skip
+
+        with pytest.raises(Conflict, match="taken back"):
+            desk.ask()
+
+    def test_one_bad_delivery_does_not_stop_the_others(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        second = desk.decide(number=desk.ask(desk.draft(duplicate_reason="x").order.number).number)
+
+        class Buggy(DropFolder):
+            def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
+                if payload["number"] == "PO-2001":
+                    raise KeyError("a bug")
+                return super().deliver(key, payload)
+
+        channels = {"file": Buggy(desk.folder)}
+        came = deliver_due(desk.database, channels, clock=desk.clock, holder="one")
+
+        assert [(d.order_number, d.state) for d in came] == [
+            ("PO-2001", OutboxState.PENDING), (second.order_number, OutboxState.DELIVERED),
+        ]  # fmt: skip
+        assert desk.outbox()[0].last_error == "KeyError: 'a bug'"
+        assert [record.message for record in caplog.records if record.exc_info] == [
+            "delivery failed unexpectedly"
+        ]
+
+    def test_what_nobody_tried_is_never_in_doubt(self, desk: Desk) -> None:
+        desk.decide(number=desk.ask(desk.draft(duplicate_reason="x").order.number).number)
+        states = []
+
+        class Looking(Failing):
+            def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
+                states.append([row.state.value for row in desk.outbox()])
+                return super().deliver(key, payload)
+
+        channels = {"file": Looking(is_idempotent=False)}
+        deliver_due(desk.database, channels, clock=desk.clock, holder="one")
+
+        assert states == [["claimed", "pending"], ["in_doubt", "claimed"]]
+
+    def test_a_changed_payload_stays_in_the_house(self, desk: Desk) -> None:
+        with desk.database.write() as session:
+            row = session.exec(select(Outbox)).one()
+            row.payload = {**row.payload, "total": "1.00"}
+
+        (came,) = desk.deliver()
+
+        assert came.state is OutboxState.DEAD
+        assert "not what was approved" in came.error
+        assert desk.files() == []
+
+    def test_a_claim_that_was_lost_is_not_called_delivered(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+
+        class Slow(DropFolder):
+            def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
+                desk.clock.at += LEASE
+                assert desk.deliver("other")[0].state is OutboxState.DELIVERED
+                return super().deliver(key, payload)
+
+        channels = {"file": Slow(desk.folder)}
+        (came,) = deliver_due(desk.database, channels, clock=desk.clock, holder="one")
+
+        assert came.state is None
+        assert [record.message for record in caplog.records] == [
+            "order delivered", "claim lost while delivering",
+        ]  # fmt: skip
 
     def test_who_may_only_look_settles_nothing(self, desk: Desk) -> None:
         _try(desk, Failing(is_idempotent=False))
 
         with pytest.raises(Forbidden):
             settle(
-                desk.database, desk.outbox()[0].key, was_delivered=True,
+                desk.database, desk.outbox()[0].key, answer=Settlement.DELIVERED,
                 actor=desk.world.actors["vera"], reason="", clock=desk.clock,
             )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The trail: append in the transaction of the change, verify the whole of it."""
 
+import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,6 +92,24 @@ def append(
     session.add(event)
     session.flush()
     return event
+
+
+def told(session: Session, *, action: str, object_id: str) -> Mapping[str, Any] | None:
+    """Return what the newest row of this action says about an object, if its MAC holds."""
+    event = session.exec(
+        select(AuditEvent)
+        .where(AuditEvent.object_id == object_id, AuditEvent.action == action)
+        .order_by(col(AuditEvent.seq).desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    ).first()
+    if event is None:
+        return None
+    values = {name: getattr(event, name) for name in Entry.__dataclass_fields__}
+    entry = Entry(**{**values, "actor_kind": event.actor_kind.value})
+    key = session.info["audit_keys"].get(event.key_id)
+    is_ours = key is not None and hmac.compare_digest(entry_mac(key, entry), event.mac)
+    return event.after if is_ours else None
 
 
 def verify(session: Session) -> AuditReport:

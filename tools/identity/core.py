@@ -34,6 +34,20 @@ def can_draft(role: Role) -> bool:
     return role not in NEVER_DRAFT
 
 
+def can_settle(role: Role) -> bool:
+    """Whether a role may say what became of a delivery: who decides about orders, and admins."""
+    return can_approve(role) or role is Role.ADMIN
+
+
+def with_article(role: Role) -> str:
+    """Name a role for a sentence.
+
+    >>> with_article(Role.ADMIN), with_article(Role.PLANNER)
+    ('an admin', 'a planner')
+    """
+    return f"{'an' if role.value[0] in 'aeiou' else 'a'} {role.value}"
+
+
 def effective_limit(
     role: Role, *, role_limit_minor: int | None, own_limit_minor: int | None, has_role_limit: bool
 ) -> int | None:

@@ -19,6 +19,14 @@ class Failure(StrEnum):
     IN_DOUBT = "in_doubt"
 
 
+class Settlement(StrEnum):
+    """What a person says about a delivery that is in doubt or dead."""
+
+    DELIVERED = "delivered"  # the supplier has it
+    SEND_AGAIN = "send_again"  # it did not arrive: try once more
+    TAKE_BACK = "take_back"  # it did not arrive and shall not: the order is a draft again
+
+
 def delivery_key(number: str, *, revision: int, fingerprint: str) -> str:
     """Return the key under which a receiver recognises a repeated delivery.
 

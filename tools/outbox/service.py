@@ -10,28 +10,49 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import update
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from db.models.purchasing import Outbox
+from db.models.purchasing import Outbox, PurchaseOrder
 from db.types import Actor, OutboxState
 from tools.audit import service as audit
-from tools.errors import Conflict, NotFound, Stale
-from tools.outbox.core import LEASE, Failure, after_failure, retry_delay
+from tools.audit.core import document_hash
+from tools.errors import Conflict, Forbidden, NotFound, Stale
+from tools.identity.core import can_settle, with_article
+from tools.outbox.core import LEASE, Failure, Settlement, after_failure, retry_delay
+
+_STATE_AFTER: Mapping[Failure, OutboxState] = {
+    Failure.RETRY: OutboxState.PENDING,
+    Failure.GIVE_UP: OutboxState.DEAD,
+    Failure.IN_DOUBT: OutboxState.IN_DOUBT,
+}
+
+
+_SETTLED: Mapping[Settlement, str] = {
+    Settlement.DELIVERED: "delivery.settled",
+    Settlement.SEND_AGAIN: "delivery.requeued",
+    Settlement.TAKE_BACK: "delivery.cancelled",
+}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A delivery that this holder may attempt now."""
+    """A delivery that this holder may attempt now.
+
+    ``problem`` says why it must not leave although it waits; empty when nothing speaks against it.
+    """
 
     id: int
     key: str
-    kind: str
     order_id: int
+    number: str
     channel: str
     payload: Mapping[str, Any]
     attempts: int
     holder: str
+    problem: str = ""
 
 
 def enqueue(
@@ -71,9 +92,7 @@ def cancel_unsent(session: Session, order_id: int) -> list[str]:
         Conflict: One is being sent, may have been sent, or was sent.
     """
     rows = session.exec(
-        select(Outbox)
-        .where(Outbox.order_id == order_id, Outbox.state != OutboxState.CANCELLED)
-        .execution_options(populate_existing=True)
+        _select().where(Outbox.order_id == order_id, Outbox.state != OutboxState.CANCELLED)
     ).all()
     for row in rows:
         if row.state is not OutboxState.PENDING or row.attempts:
@@ -87,58 +106,84 @@ def cancel_unsent(session: Session, order_id: int) -> list[str]:
     return [row.key for row in rows]
 
 
-def claim(session: Session, *, holder: str, at: datetime, limit: int = 50) -> list[Claim]:
-    """Lease due deliveries to this holder, oldest first; nobody else gets them meanwhile."""
-    due = session.exec(
-        select(Outbox)
+def was_queued(session: Session, *, order_id: int, revision: int) -> bool:
+    """Whether this revision was in the outbox before; it never gets there again."""
+    statement = select(Outbox.id).where(Outbox.order_id == order_id, Outbox.revision == revision)
+    return session.exec(statement).first() is not None
+
+
+def claim(session: Session, *, holder: str, at: datetime) -> Claim | None:
+    """Lease the oldest due delivery to this holder; nobody else gets it meanwhile.
+
+    One at a time, just before it is sent: what nobody tried is never in doubt.
+    """
+    row = session.exec(
+        _select()
         .where(Outbox.state == OutboxState.PENDING, col(Outbox.next_attempt_at) <= at)
         .order_by(col(Outbox.id))
-        .limit(limit)
+        .limit(1)
         .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    ).all()
-    claims = []
-    for row in due:
-        _change(
-            session,
-            row.id,
-            OutboxState.PENDING,
-            state=OutboxState.CLAIMED,
-            lease_holder=holder,
-            lease_until=at + LEASE,
-            attempts=row.attempts + 1,
-        )
-        claims.append(
-            Claim(
-                row.id, row.key, row.kind, row.order_id, row.channel, row.payload,
-                row.attempts + 1, holder,
-            )
-        )  # fmt: skip
-    return claims
+    ).one_or_none()
+    if row is None:
+        return None
+    attempts = row.attempts + 1
+    _change(
+        session, row.id, OutboxState.PENDING, state=OutboxState.CLAIMED, lease_holder=holder,
+        lease_until=at + LEASE, attempts=attempts,
+    )  # fmt: skip
+    number = session.exec(
+        select(PurchaseOrder.number).where(PurchaseOrder.id == row.order_id)
+    ).one()
+    payload, problem = _sealed(session, row.id, number)
+    return Claim(
+        row.id, row.key, row.order_id, number, row.channel, payload, attempts, holder, problem
+    )
+
+
+def _sealed(session: Session, row_id: int, number: str) -> tuple[Mapping[str, Any], str]:
+    """Return a payload, and what is wrong when it is not the one sealed with the approval."""
+    told = audit.told(session, action="order.approved", object_id=number)
+    if told is None:
+        return {}, f"the trail does not tell that {number} was approved"
+    try:
+        payload = session.exec(select(Outbox.payload).where(Outbox.id == row_id)).one()
+        is_same = told.get("payload") == document_hash(payload)
+    except (ValueError, TypeError):  # not JSON, or not of ours
+        is_same = False
+    if not is_same:
+        return {}, f"what waits to be sent is not what was approved as {number}"
+    return payload, ""
 
 
 def release_expired(
     session: Session, *, at: datetime, idempotent_channels: Collection[str]
 ) -> list[str]:
-    """Free the deliveries whose holder did not come back; returns the keys now in doubt."""
+    """Free the deliveries whose holder did not come back; returns the keys now in doubt.
+
+    One whose holders never come back counts its attempts and is given up like any other failure.
+    """
     rows = session.exec(
-        select(Outbox)
+        _select()
         .where(Outbox.state == OutboxState.CLAIMED, col(Outbox.lease_until) <= at)
         .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
     ).all()
     in_doubt = []
     for row in rows:
-        is_safe = row.channel in idempotent_channels
-        state = OutboxState.PENDING if is_safe else OutboxState.IN_DOUBT
+        failure = after_failure(
+            attempts=row.attempts,
+            is_idempotent=row.channel in idempotent_channels,
+            is_surely_unsent=False,
+        )
+        state = _STATE_AFTER[failure]
         note = "the sender stopped before it could say what happened"
         _change(
             session, row.id, OutboxState.CLAIMED, state=state, next_attempt_at=at,
             lease_until=None, lease_holder="", last_error=note,
         )  # fmt: skip
-        if not is_safe:
+        if state is not OutboxState.PENDING:
+            _tell(session, row, audit.SYSTEM, at, f"delivery.{state.value}", note)
+        if state is OutboxState.IN_DOUBT:
             in_doubt.append(row.key)
-            _tell(session, row, audit.SYSTEM, at, "delivery.in_doubt", note)
     return in_doubt
 
 
@@ -168,15 +213,14 @@ def record_failed(
     is_idempotent: bool,
     is_surely_unsent: bool = False,
 ) -> OutboxState | None:
-    """Record a failed attempt; returns the new state, None when the claim was lost."""
+    """Record a failed attempt; returns the new state, None when the claim was lost.
+
+    A claim with a problem was never tried and is given up: trying again does not help.
+    """
     failure = after_failure(
         attempts=claim.attempts, is_idempotent=is_idempotent, is_surely_unsent=is_surely_unsent
     )
-    state = {
-        Failure.RETRY: OutboxState.PENDING,
-        Failure.GIVE_UP: OutboxState.DEAD,
-        Failure.IN_DOUBT: OutboxState.IN_DOUBT,
-    }[failure]
+    state = OutboxState.DEAD if claim.problem else _STATE_AFTER[failure]
     statement = (
         update(Outbox)
         .where(*_held(claim))
@@ -192,54 +236,56 @@ def record_failed(
     if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
         return None
     if state is not OutboxState.PENDING:
-        row = session.get_one(Outbox, claim.id, populate_existing=True)
+        row = session.exec(_select().where(Outbox.id == claim.id)).one()
         _tell(session, row, audit.SYSTEM, at, f"delivery.{state.value}", error)
     return state
 
 
 def settle(
-    session: Session, key: str, *, was_delivered: bool, actor: Actor, reason: str, at: datetime
+    session: Session, key: str, *, answer: Settlement, actor: Actor, reason: str, at: datetime
 ) -> Outbox:
     """Record what a person found out about a delivery that is in doubt or dead.
 
     Args:
         session: The transaction.
         key: The delivery's key.
-        was_delivered: True closes it as delivered, False sends it again.
+        answer: What the person says about it.
         actor: Who found out.
         reason: How they know.
         at: When.
 
     Raises:
+        Forbidden: The actor is neither an admin nor somebody who decides about orders.
         NotFound: There is no such delivery.
         Conflict: It is neither in doubt nor dead.
     """
-    row = session.exec(
-        select(Outbox).where(Outbox.key == key).execution_options(populate_existing=True)
-    ).one_or_none()
+    if not can_settle(actor.role):
+        raise Forbidden(f"{with_article(actor.role)} does not settle deliveries")
+    row = session.exec(_select().where(Outbox.key == key)).one_or_none()
     if row is None:
         raise NotFound(f"there is no delivery {key!r}")
     if row.state not in (OutboxState.IN_DOUBT, OutboxState.DEAD):
         raise Conflict(f"delivery {key!r} is {row.state.value!r}: there is nothing to settle")
-    if was_delivered:
-        _change(
-            session, row.id, row.state, state=OutboxState.DELIVERED, delivered_at=at,
-            delivery_reference=f"settled by {actor.login}",
-        )  # fmt: skip
-    else:
-        _change(
-            session, row.id, row.state, state=OutboxState.PENDING, next_attempt_at=at, attempts=0
-        )
-    action = "delivery.settled" if was_delivered else "delivery.requeued"
-    _tell(session, row, actor, at, action, reason)
-    session.refresh(row)
+    settled: Mapping[Settlement, dict[str, Any]] = {
+        Settlement.DELIVERED: {
+            "state": OutboxState.DELIVERED, "delivered_at": at,
+            "delivery_reference": f"settled by {actor.login}",
+        },
+        Settlement.SEND_AGAIN: {
+            "state": OutboxState.PENDING, "next_attempt_at": at, "attempts": 0,
+        },
+        Settlement.TAKE_BACK: {"state": OutboxState.CANCELLED},
+    }  # fmt: skip
+    _change(session, row.id, row.state, **settled[answer])
+    _tell(session, row, actor, at, _SETTLED[answer], reason)
+    session.refresh(row, ["state", "attempts", "next_attempt_at", "delivered_at"])
     return row
 
 
-def count_by_state(session: Session) -> dict[str, int]:
-    """Return how many deliveries are in each state."""
-    rows = session.exec(select(Outbox.state, func.count()).group_by(col(Outbox.state))).all()
-    return {OutboxState(state).value: count for state, count in rows}
+def _select() -> SelectOfScalar[Outbox]:
+    """Select deliveries as the database has them now, without what they hold."""
+    payload = defer(Outbox.payload)  # type: ignore[arg-type]
+    return select(Outbox).options(payload).execution_options(populate_existing=True)
 
 
 def _held(claim: Claim) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, InvalidInput, Stale
+from tools.outbox import service as outbox
 from tools.purchasing.core.content import digest as short
 from tools.purchasing.core.content import fingerprint, is_same
 from tools.purchasing.service.drafting import approval_rule, check_may_draft, company_total
@@ -52,6 +53,12 @@ def request_approval(
     if order.state is not OrderState.DRAFT:
         raise Conflict(
             f"order {order.number!r} is {order.state.value!r}: there is nothing to ask for",
+            details={"state": order.state.value, "current_revision": order.revision},
+        )
+    if outbox.was_queued(session, order_id=order.id, revision=order.revision):
+        raise Conflict(
+            f"revision {order.revision} of {order.number!r} was approved before and taken back",
+            next_step="Revise the order first, without changes if it shall stay as it is.",
             details={"state": order.state.value, "current_revision": order.revision},
         )
     return _open(session, order, actor=actor, clock=clock, company=company)

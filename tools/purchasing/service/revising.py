@@ -74,7 +74,8 @@ def revise(
 ) -> DraftOutcome:
     """Make the next revision of an order, at today's prices; older approvals become void.
 
-    Without changes the revision takes over new prices and supplier data.
+    Without changes the revision takes over new prices and supplier data, or replaces one whose
+    delivery was taken back.
 
     Args:
         session: The transaction.
@@ -213,7 +214,9 @@ def _refuse_no_change(
         (line.item_id, line.ordered_units, line.unit_price_minor)
         for line, _ in lines_of(session, order.id)
     ]
-    if same_lines and fingerprint(content_of(session, order)) == order.fingerprint:
+    was_queued = outbox.was_queued(session, order_id=order.id, revision=order.revision)
+    is_same = same_lines and fingerprint(content_of(session, order)) == order.fingerprint
+    if is_same and not was_queued:
         asked = ", ".join(f"{change.sku} {change.quantity:g}" for change in changes)
         raise InvalidInput(
             f"this changes nothing in {order.number!r}" + (f": {asked}" if asked else ""),

@@ -33,6 +33,7 @@ from tools.purchasing.service.rows import (
     load,
     revision_of,
     step,
+    void_approvals,
 )
 from tools.purchasing.service.terms import terms_of
 
@@ -159,6 +160,23 @@ def mark_sent(session: Session, *, order_id: int, reference: str, clock: Clock) 
     step(
         session, order, OrderState.SENT, actor=audit.SYSTEM, action="order.sent", at=clock.now(),
         told={"reference": reference[:300]}, sent_at=clock.now(),
+    )  # fmt: skip
+
+
+def take_back(session: Session, *, order_id: int, actor: Actor, reason: str, clock: Clock) -> None:
+    """Make an approved order whose delivery was cancelled a draft again; its approvals are void.
+
+    It needs a new revision before it can be asked for again: the old one was approved once.
+
+    Raises:
+        Conflict: The order is not waiting to be sent.
+    """
+    audit.lock(session)
+    order = session.get_one(PurchaseOrder, order_id, populate_existing=True)
+    voided = void_approvals(session, order)
+    step(
+        session, order, OrderState.DRAFT, actor=actor, action="order.taken_back", at=clock.now(),
+        reason=reason, told={"voided": voided}, approved_at=None,
     )  # fmt: skip
 
 
