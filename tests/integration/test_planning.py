@@ -5,18 +5,26 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item
-from db.models.planning import Policy, Recommendation
+from db.models.catalog import Item, SupplierItem
+from db.models.planning import Forecast, Policy, Recommendation
 from db.models.stock import StockLevel
 from db.session import Database
-from db.types import Action, ItemStatus, OrderState
+from db.types import Action, DemandClass, ItemStatus, OrderState
 from tests.conftest import NOW
-from tests.factories import WorldP, make_forecast, make_item, make_location, make_world_p
+from tests.factories import (
+    WorldP,
+    add_gloves,
+    make_forecast,
+    make_item,
+    make_location,
+    make_world_p,
+)
 from tests.factories_planning import USD, Desk, add_order
 from tools.alerts.tool import list_exceptions
 from tools.clock import FixedClock
 from tools.replenishment.service import plan_all
-from tools.replenishment.tool import explain_recommendation, recommend_orders
+from tools.replenishment.tool import compute_reorder_point, explain_recommendation, recommend_orders
+from tools.stock.tool import get_stock_position
 from tools.wrapping import Tool
 
 
@@ -49,6 +57,38 @@ def test_an_item_that_is_only_on_order_is_planned_with_the_default_policy(
     assert rows[item.id].action == Action.NONE
     assert rows[item.id].policy_id == policy.id
     assert rows[item.id].inputs["policy_version"] == f"policy {policy.id} v1"
+
+
+def test_a_mistyped_lead_time_stops_nobody(
+    session: Session, world: WorldP, clock: FixedClock
+) -> None:
+    gloves = add_gloves(session, world)["GLOVE-M"]
+    offer = session.exec(select(SupplierItem).where(SupplierItem.item_id == gloves.id)).one()
+    offer.quoted_lead_time_days = 3_000_000
+
+    rows = _plan(session, clock)
+
+    assert rows[world.widget.id].order_units == 1920
+    assert rows[gloves.id].inputs["lead_time_days"] == 1000
+    assert "lead_time_capped" in rows[gloves.id].flags
+    assert "lead_time_capped" not in rows[world.widget.id].flags
+
+
+def test_too_little_history_is_said_to_be_too_little(sqlite_database: Database) -> None:
+    desk = Desk(sqlite_database)
+    with sqlite_database.write() as session:
+        forecast = session.exec(select(Forecast)).one()
+        forecast.demand_class, forecast.observed_days = DemandClass.NEW, 1
+        plan_all(session, clock=desk.context.clock, company=USD)
+
+    point = desk.call(compute_reorder_point, sku="WIDGET-A")
+    orders = _ask(desk, recommend_orders)
+    stock = _ask(desk, get_stock_position, sku="WIDGET-A")
+
+    assert (point["error"], point["details"]) == ("insufficient_data", {"observed_days": 1})
+    assert "1 days of sales" in str(point["message"])
+    assert (orders["lines"], orders["items_without_need"]) == ([], 1)
+    assert (stock["reorder_point"], stock["daily_demand"], stock["available"]) == (None, None, 540)
 
 
 @pytest.mark.parametrize("is_planned_before", [True, False])

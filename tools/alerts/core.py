@@ -48,6 +48,9 @@ def item_exceptions(
     found = []
     position, point = inputs["netted_position"], inputs["reorder_point"]
     stockout, excess = inputs["stockout_in_days"], inputs["excess"]
+    if position < 0 and inputs["demand_per_day"] == 0:
+        why = f"{-position:,} more are owed than are there or coming"
+        found.append(one("below_rop", why, latest_order_on, value_at_risk_minor))
     if is_planned and position <= point and inputs["demand_per_day"] > 0:
         why = f"position {position:,} is not above the reorder point {point:,}"
         found.append(one("below_rop", why, latest_order_on, value_at_risk_minor))

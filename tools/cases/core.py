@@ -34,6 +34,8 @@ class Outlook:
     total_sd: dict[str, list[float]]
     total_quantiles: dict[str, list[float]]
     adi: float | None = None
+    observed_days: int = 0
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,16 @@ class Case:
     is_buyable: bool = True
 
     @property
+    def is_new(self) -> bool:
+        """Too little was sold to plan from: a first day or two say nothing about a lead time."""
+        return self.outlook is not None and self.outlook.demand_class == DemandClass.NEW
+
+    @property
+    def can_plan(self) -> bool:
+        """There is a forecast, and it rests on enough history."""
+        return self.outlook is not None and not self.is_new
+
+    @property
     def has_demand(self) -> bool:
-        """A forecast with a mean above zero is stored."""
-        return self.outlook is not None and any(value > 0 for value in self.outlook.mean)
+        """A forecast that can be planned from is above zero."""
+        return self.can_plan and any(value > 0 for value in self.outlook.mean)  # type: ignore[union-attr]

@@ -180,6 +180,8 @@ def _outlook(row: Forecast, as_of_on: date) -> Outlook:
         total_sd=row.total_sd,
         total_quantiles=row.total_quantiles,
         adi=row.adi,
+        observed_days=row.observed_days,
+        warnings=tuple(row.warnings),
     )
 
 

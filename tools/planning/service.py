@@ -191,7 +191,7 @@ def update_policies(
     rows = []
     for advice in advices:
         numbers, outlook = advice.inputs, advice.case.outlook
-        is_known = outlook is not None and advice.offer is not None
+        is_known = advice.case.can_plan and advice.offer is not None
         rows.append(
             {
                 "id": policies[(advice.case.item_id, advice.case.location_id)],
@@ -274,6 +274,13 @@ def known_policy(
         raise NotEnoughData(
             f"there is no forecast for {item.sku!r} at {location.code!r} yet",
             next_step="Load its sales and run the planning.",
+        )
+    if advice.case.is_new:
+        days = advice.case.outlook.observed_days
+        raise NotEnoughData(
+            f"{item.sku!r} has {days} days of sales at {location.code!r}, too few to plan from",
+            next_step="Wait for more sales, give a launch estimate, or name a similar item.",
+            details={"observed_days": days},
         )
     if not advice.case.is_buyable:
         raise NotEnoughData(

@@ -103,7 +103,7 @@ def position_view(advice: Advice) -> Json:
             }
             for receipt in position.receipts
         ],
-        "daily_demand": inputs["demand_per_day"] if advice.case.outlook else None,
+        "daily_demand": inputs["demand_per_day"] if advice.case.can_plan else None,
         "days_of_cover": advice.days_of_cover,
         "projected_stockout_date": day(advice.stockout_on),
         "stockout_in_days": inputs["stockout_in_days"],

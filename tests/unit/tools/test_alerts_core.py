@@ -47,6 +47,17 @@ def test_an_item_without_demand_or_supplier_is_not_below_anything() -> None:
     assert _of_item(is_planned=False, severity="info") == []
 
 
+def test_a_debt_without_demand_is_an_exception_even_without_supplier() -> None:
+    found = _of_item(
+        {"demand_per_day": 0.0, "netted_position": -40, "reorder_point": 0,
+         "stockout_in_days": None}, severity="warning", is_planned=False,
+    )  # fmt: skip
+
+    assert [(e.type, e.why) for e in found] == [
+        ("below_rop", "40 more are owed than are there or coming")
+    ]
+
+
 def test_excess_is_valued_at_cost() -> None:
     found = _of_item({"netted_position": 9000, "excess": 50}, severity="info")
 

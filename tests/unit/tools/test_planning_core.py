@@ -1,5 +1,6 @@
 """The planning pass on whole arrays: what holds for every case, however odd."""
 
+import math
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -104,6 +105,69 @@ def test_below_the_reorder_point_the_order_is_due_today_at_the_latest() -> None:
     assert advice.latest_order_on == TODAY
 
 
+def _debt(**changes: Any) -> Case:
+    """40 backordered, nothing in stock or coming, no forecast."""
+    position = StockPosition(1, 1, backordered_units=40)
+    return _case(outlook=None, position=position, **changes)
+
+
+def test_a_debt_without_demand_is_a_need() -> None:
+    offer = _offer(moq_units=0, order_multiple_units=12, pack_units=12)
+    (advice,) = _advise(_debt(offers=((offer, LeadTime(9.0, 2.0, 9, "item")),)))
+
+    assert (advice.action, advice.quantity, advice.severity) == (Action.BUY, 48, "warning")
+    assert (advice.inputs["need"], advice.latest_order_on) == (40, TODAY)
+    assert advice.value_at_risk_minor == 40 * 1200
+    assert sum(term["value"] for term in advice.waterfall) == 48
+
+
+def test_what_is_owed_is_ordered_even_of_goods_that_expire() -> None:
+    offer = _offer(moq_units=0, order_multiple_units=1, pack_units=1)
+    case = _debt(offers=((offer, LeadTime(9.0, 2.0, 9, "item")),), shelf_life_days=20)
+
+    assert _advise(case)[0].quantity == 40
+
+
+def test_a_debt_that_nobody_can_deliver_is_said_to_be_one() -> None:
+    (advice,) = _advise(_debt(offers=()))
+
+    assert (advice.action, advice.severity) == (Action.NONE, "warning")
+    assert advice.waterfall[-1]["label"] == "not bought, nothing to order"
+
+
+def test_a_day_of_sales_is_no_reason_to_buy() -> None:
+    outlook = replace(_case().outlook or pytest.fail("fixture"), demand_class=DemandClass.NEW)
+
+    (advice,) = _advise(_case(outlook=outlook, position=StockPosition(1, 1)))
+
+    assert (advice.action, advice.quantity) == (Action.NONE, 0)
+    assert "too_little_history" in advice.flags
+    assert (advice.inputs["demand_per_day"], advice.stockout_on) == (0, None)
+
+
+@pytest.mark.parametrize(("need", "quantity"), [(61, 120), (60, 60), (1, 60)])
+def test_orders_are_multiples_of_the_pack_and_of_the_multiple(need: int, quantity: int) -> None:
+    offer = _offer(moq_units=0, order_multiple_units=10, pack_units=12, breaks=())
+    position = StockPosition(1, 1, backordered_units=need)
+
+    (advice,) = _advise(
+        _case(outlook=None, position=position, offers=((offer, LeadTime(9.0, 2.0, 9, "item")),))
+    )
+
+    assert (advice.quantity, advice.inputs["order_multiple"]) == (quantity, 60)  # lcm of 12 and 10
+
+
+def test_all_price_breaks_are_looked_at() -> None:
+    offer = _offer(
+        moq_units=0, order_multiple_units=1, pack_units=1, unit_price_minor=1000,
+        breaks=((1900, 999), (2000, 500)),
+    )  # fmt: skip
+
+    (advice,) = _advise(_case(offers=((offer, LeadTime(9.0, 2.0, 9, "item")),)))  # need 1804
+
+    assert (advice.quantity, advice.unit_price_minor) == (2000, 500)
+
+
 def test_no_demand_orders_nothing() -> None:
     outlook = replace(_case().outlook or pytest.fail("fixture"), mean=[0.0] * 60)
 
@@ -133,7 +197,7 @@ def test_the_key_of_a_position_changes_with_any_of_its_parts() -> None:
     rate=st.floats(0.55, 0.999),
     moq=st.integers(0, 3000),
     multiple=st.integers(1, 500),
-    limit=st.none() | st.integers(3000, 9000),
+    limit=st.none() | st.integers(3000, 90_000),
     review=st.integers(0, 14),
     cover=st.integers(0, 60),
     shelf=st.none() | st.integers(1, 200),
@@ -166,7 +230,7 @@ def test_every_waterfall_adds_up_and_every_order_is_orderable(
 
     quantity = advice.quantity
     assert sum(term["value"] for term in advice.waterfall) == quantity
-    assert quantity % multiple == 0
+    assert quantity % math.lcm(multiple, 120) == 0
     assert quantity == 0 or quantity >= moq
     assert quantity <= (limit or quantity)
     is_due = position.netted_position_units <= advice.inputs["reorder_point"]

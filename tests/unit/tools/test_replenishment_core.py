@@ -415,9 +415,9 @@ class TestOrderQuantity:
 class TestPriceBreak:
     def _raised(self, limit: int, break_price: float) -> int:
         found = raised_to_break(
-            np.array([1920]), price=_one(7.80), break_quantity=np.array([5040]),
-            break_price=_one(break_price), order_limit=np.array([limit]), demand_mean=_one(100),
-            carrying_rate=0.25,
+            np.array([1920]), price=_one(7.80), break_quantities=np.array([[0, 5040]]),
+            break_prices=np.array([[7.80, break_price]]), order_limit=np.array([limit]),
+            demand_mean=_one(100), carrying_rate=0.25,
         )  # fmt: skip
         return int(found[0])
 
@@ -431,6 +431,18 @@ class TestPriceBreak:
 
     def test_is_left_when_the_cover_would_be_too_long(self) -> None:
         assert self._raised(5039, 7.60) == 1920
+
+    def test_the_next_break_does_not_hide_the_one_behind_it(self) -> None:
+        # 600 at 10.00: 700 at 9.99 saves 7, 800 at 5.00 saves 4,000; both hold next to nothing
+        found = raised_to_break(
+            np.array([600, 0]), price=np.array([10.0, 10.0]),
+            break_quantities=np.array([[700, 800], [700, 800]]),
+            break_prices=np.array([[9.99, 5.0], [9.99, 5.0]]),
+            order_limit=np.array([NO_LIMIT, NO_LIMIT]), demand_mean=np.array([100.0, 100.0]),
+            carrying_rate=0.25,
+        )  # fmt: skip
+
+        assert found.tolist() == [800, 0]
 
 
 class TestPacks:

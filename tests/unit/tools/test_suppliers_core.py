@@ -19,12 +19,12 @@ from tools.offers.core import (
     landed_cost,
     lead_time,
     next_break,
-    note_flag,
     on_time_in_full,
     quoted_note,
     unit_price,
     wilson_interval,
 )
+from tools.suppliers.core import note_flag
 
 ORDERED = date(2026, 1, 5)  # a Monday
 

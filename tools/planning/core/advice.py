@@ -179,7 +179,7 @@ def _action(row: _Row, quantity: int, stockout: float | None) -> Action:
 
 def _severity(row: _Row) -> str:
     if not row.case.has_demand:
-        return "info"
+        return "warning" if row.case.position.netted_position_units < 0 else "info"
     if row.plan.is_short[row.index]:
         return "critical"
     is_low = row.plan.is_below_point[row.index] or row.plan.is_below_safety[row.index]
@@ -228,7 +228,7 @@ def _excess(row: _Row, mean: float) -> int:
     position = row.case.position
     held = position.available_units + position.on_order_units + position.drafted_units
     enough = max(int(row.plan.order_up_to[row.index]), math.ceil(mean * EXCESS_COVER_DAYS))
-    return max(0, held - enough) if row.case.outlook is not None else 0
+    return max(0, held - enough) if row.case.can_plan else 0
 
 
 def _policy_inputs(row: _Row) -> dict[str, Any]:
@@ -304,7 +304,7 @@ def _offer_inputs(row: _Row, quantity: int) -> dict[str, Any]:
         "supplier": offer.supplier_name or None,
         "supplier_code": offer.supplier_code or None,
         "moq": offer.moq_units,
-        "order_multiple": offer.order_multiple_units,
+        "order_multiple": offer.step_units,
         "max_units": offer.max_units,
         "pack_uom": offer.pack_uom,
         "pack_units": offer.pack_units,
@@ -322,6 +322,7 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
     slow = (POISSON, NEGATIVE_BINOMIAL)
     conditions = {
         "no_forecast": case.outlook is None,
+        "too_little_history": case.is_new,
         "old_forecast": case.outlook is not None
         and (row.today - case.outlook.as_of_on).days > OLD_FORECAST_DAYS,
         "not_bought_any_more": not case.is_buyable,
@@ -332,6 +333,7 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         "minimum_order": quantity > 0 and offer is not None and offer.moq_units > row.plan.need[i],
         "raised_to_price_break": quantity > row.plan.rounded[i],
         "below_minimum_order_value": offer is not None and 0 < amount < offer.min_order_value_minor,
+        "lead_time_capped": row.chosen is not None and row.chosen[1].is_capped,
         "quoted_lead_time": row.chosen is not None and row.chosen[1].source == "quoted",
         "count_distribution": case.has_demand
         and str(row.evaluated.numbers.distribution[i]) in slow,

@@ -192,8 +192,9 @@ def plan(
 ) -> Plan:
     """Orders of all cases under their chosen offers (row i of each argument is case i).
 
-    An order is due when the position (own drafts included) is at or below the reorder point; it
-    fills the position up to the order-up-to level. Balance is projected without own drafts.
+    An order is due when the position (own drafts included) is at or below the reorder point, or
+    below zero: what is owed is a need even where nothing is forecast. It fills the position up to
+    the order-up-to level. Balance is projected without own drafts.
 
     Args:
         rules: The cases.
@@ -208,7 +209,8 @@ def plan(
     point = evaluated.numbers.reorder_point
     lead_demand = np.minimum(np.rint(evaluated.demand_total).astype(np.int64), point)
     order_up_to = point + np.ceil(evaluated.cover_units - 1e-9).astype(np.int64)
-    is_below = (position <= point) & (evaluated.demand_total > 0) & terms.has_supplier
+    is_low = (position <= point) & (evaluated.demand_total > 0)
+    is_below = (is_low | (position < 0)) & terms.has_supplier
     need = np.where(is_below, np.maximum(order_up_to - position, 0), 0)
     limit = np.minimum(terms.limit, _shelf_limit(evaluated.demand_mean, shelf_days, position))
     rounded = order_quantities(need, terms.moq, terms.multiple, limit)
@@ -225,7 +227,7 @@ def plan(
         price=prices_at(quantity, terms.price, terms.steps, terms.step_prices),
         stockout=stockout_days(available, rules.daily, receipts),
         lowest_balance=lowest,
-        expected_short=_expected_short(lowest, evaluated),
+        expected_short=_expected_short(lowest, evaluated, position),
         is_short=lowest < 0,
         is_below_safety=lowest < safety,
         is_below_point=is_below,
@@ -247,8 +249,11 @@ def cover_days(position: Floats, reorder_point: Floats, demand_mean: Floats) -> 
 
 
 def _shelf_limit(demand_mean: Floats, shelf_days: Floats, position: Ints) -> Ints:
-    """Units that can still be sold before they expire, beyond what is already coming."""
-    sellable = np.floor(demand_mean * np.nan_to_num(shelf_days)) - np.maximum(position, 0)
+    """Units that can still be sold before they expire, beyond what is already coming.
+
+    What is owed leaves the house at once.
+    """
+    sellable = np.floor(demand_mean * np.nan_to_num(shelf_days)) - position
     sellable = np.maximum(sellable, 0).astype(np.int64)
     result: Ints = np.where(np.isnan(shelf_days), NO_LIMIT, sellable)
     return result
@@ -263,29 +268,34 @@ def _with_price_break(
     limit: Ints,
     carrying_rate: float,
 ) -> Ints:
-    later = (terms.steps > quantity[:, None]) & (terms.steps < NO_LIMIT)
-    column = later.argmax(axis=1)
-    rows = np.arange(len(quantity))
-    step = np.where(later.any(axis=1), terms.steps[rows, column], 0)
-    step = np.where(step > 0, -(-step // terms.multiple) * terms.multiple, 0)
+    multiple = terms.multiple[:, None]
+    is_step = (terms.steps > quantity[:, None]) & (terms.steps < NO_LIMIT)
+    steps = np.where(is_step, -(-np.where(is_step, terms.steps, 0) // multiple) * multiple, 0)
+    columns = [
+        prices_at(steps[:, k], terms.price, terms.steps, terms.step_prices)
+        for k in range(steps.shape[1])
+    ]
     longest = COVER_LIMIT * rules.cover_days * evaluated.demand_mean
     most = np.floor(evaluated.numbers.reorder_point + longest - position).astype(np.int64)
     return raised_to_break(
         quantity,
         price=prices_at(quantity, terms.price, terms.steps, terms.step_prices).astype(np.float64),
-        break_quantity=step,
-        break_price=terms.step_prices[rows, column].astype(np.float64),
+        break_quantities=steps,
+        break_prices=np.column_stack(columns).astype(np.float64),
         order_limit=np.minimum(most, limit),
         demand_mean=evaluated.demand_mean,
         carrying_rate=carrying_rate,
     )
 
 
-def _expected_short(lowest: Floats, evaluated: Evaluated) -> Floats:
-    """Units expected to be missing before an order of today can help: sigma * G(lowest / sigma)."""
+def _expected_short(lowest: Floats, evaluated: Evaluated, position: Ints) -> Floats:
+    """Units expected to be missing before an order of today can help: sigma * G(lowest / sigma).
+
+    Without a forecast it is what is owed.
+    """
     sigma = np.maximum(evaluated.numbers.sigma_ltd, 1e-9)
     short = sigma * normal_loss(lowest / sigma)
-    result: Floats = np.where(evaluated.demand_total > 0, short, 0.0)
+    result: Floats = np.where(evaluated.demand_total > 0, short, np.maximum(-position, 0))
     return result
 
 

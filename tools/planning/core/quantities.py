@@ -58,24 +58,29 @@ def raised_to_break(
     quantity: Ints,
     *,
     price: Floats,
-    break_quantity: Ints,
-    break_price: Floats,
+    break_quantities: Ints,
+    break_prices: Floats,
     order_limit: Ints,
     demand_mean: Floats,
     carrying_rate: float,
 ) -> Ints:
-    """Raise an order to the next price break where that pays, else leave it.
+    """Raise an order to the price break that pays most, else leave it.
 
-    It pays when the saving on the larger order exceeds the cost of holding the extra units until
-    they are used: i * price * (Q2**2 - Q1**2) / (2 * d * 365). ``order_limit`` caps the quantity
-    (cover, shelf life). A row without a next break has ``break_quantity`` 0.
+    A break pays by the saving on the larger order less the cost of holding the extra units until
+    they are used: i * price * (Q2**2 - Q1**2) / (2 * d * 365). All breaks are looked at: the next
+    one may save next to nothing and the one behind it a lot. ``order_limit`` caps the quantity
+    (cover, shelf life). ``break_quantities`` and ``break_prices`` have shape (n, breaks); 0 is no
+    break.
     """
-    can = (quantity > 0) & (break_quantity > quantity) & (break_quantity <= order_limit)
-    saving = (price - break_price) * break_quantity
-    growth = break_quantity.astype(np.float64) ** 2 - quantity.astype(np.float64) ** 2
-    yearly = 2 * np.maximum(demand_mean, 1e-9) * 365
-    holding = carrying_rate * break_price * growth / yearly
-    result: Ints = np.where(can & (saving > holding), break_quantity, quantity)
+    lot = quantity[:, None]
+    can = (lot > 0) & (break_quantities > lot) & (break_quantities <= order_limit[:, None])
+    saving = (price[:, None] - break_prices) * break_quantities
+    growth = break_quantities.astype(np.float64) ** 2 - lot.astype(np.float64) ** 2
+    yearly = 2 * np.maximum(demand_mean, 1e-9)[:, None] * 365
+    gain = np.where(can, saving - carrying_rate * break_prices * growth / yearly, 0.0)
+    best = gain.argmax(axis=1)
+    rows = np.arange(len(quantity))
+    result: Ints = np.where(gain[rows, best] > 0, break_quantities[rows, best], quantity)
     return result
 
 

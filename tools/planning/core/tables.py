@@ -91,7 +91,7 @@ def position_key(position: StockPosition) -> str:
 
 def _daily(case: Case, today: date) -> list[float]:
     """Forecast from today on, as long as the projection; the last four weeks' mean goes on."""
-    if case.outlook is None or not case.outlook.mean:
+    if case.outlook is None or case.is_new or not case.outlook.mean:
         return [0.0] * HORIZON_DAYS
     passed = max((today - case.outlook.as_of_on).days - 1, 0)
     mean = [max(value, 0.0) for value in case.outlook.mean]
@@ -144,7 +144,7 @@ def _terms(
         steps=steps,
         step_prices=step_prices,
         moq=whole([offer.moq_units for offer in sold]),
-        multiple=whole([offer.order_multiple_units for offer in sold]),
+        multiple=whole([offer.step_units for offer in sold]),
         limit=whole([NO_LIMIT if offer.max_units is None else offer.max_units for offer in sold]),
         order_cost=whole([offer.order_cost_minor for offer in sold]),
         duty_rate=np.array([offer.duty_bp / 10_000 for offer in sold]),
@@ -164,7 +164,7 @@ def _spreads(
     buffer = np.full(len(days), np.nan)
     for row, owner in enumerate(terms.case):
         outlook = cases[owner].outlook
-        if outlook is None or not outlook.total_sd.get("days"):
+        if outlook is None or cases[owner].is_new or not outlook.total_sd.get("days"):
             continue
         window = float(days[row])
         sd[row] = total_sd(outlook.total_sd, window)

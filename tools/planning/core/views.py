@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from tools.offers.core import MOST_LEAD_DAYS
 from tools.planning.core.advice import Advice
 
 Json = dict[str, Any]
@@ -18,6 +19,8 @@ def missing_notes(advice: Advice) -> list[str]:
     """Say which basis of a plan is missing."""
     notes = {
         "no_forecast": "there is no forecast for this item yet",
+        "too_little_history": "too few days of sales to plan from",
+        "lead_time_capped": f"a lead time above {MOST_LEAD_DAYS:,} days cannot be right: check it",
         "old_forecast": "the forecast is more than a week old",
         "no_supplier": "nobody sells this item",
         "quoted_lead_time": "the lead time is quoted, not measured",
@@ -27,7 +30,7 @@ def missing_notes(advice: Advice) -> list[str]:
 
 def is_planned(advice: Advice) -> bool:
     """There is a forecast and a supplier, so policy numbers mean something."""
-    return advice.case.outlook is not None and advice.offer is not None
+    return advice.case.can_plan and advice.offer is not None
 
 
 def day(on: date | None) -> str | None:
