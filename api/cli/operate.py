@@ -15,7 +15,7 @@ MapOption = Annotated[
 
 def ingest(
     kind: Annotated[str, typer.Argument(help="sales, items, stock, suppliers or orders.")],
-    file: Annotated[Path, typer.Argument(help="CSV, JSON lines, Excel or Parquet file.")],
+    file: Annotated[Path, typer.Argument(help="CSV, Excel or Parquet file.")],
     mapping: MapOption = None,
     is_json: JsonOption = False,
 ) -> None:
@@ -28,6 +28,7 @@ def ingest(
             report = ingestion.ingest(
                 shell.system.database, kind, file, clock=shell.system.clock, mapping=columns,
                 progress=progress, currency=shell.settings.company_currency,
+                timezone=shell.settings.timezone,
             )  # fmt: skip
         if shell.is_json:
             shell.emit({"ok": True, "data": report})

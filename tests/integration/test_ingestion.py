@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from db.models.catalog import Item, ItemAlias, Location, Supplier, SupplierItem
+from db.models.catalog import Item, ItemAlias, Location, PriceBreak, Supplier, SupplierItem
 from db.models.ingestion import Load, QuarantinedRow, StagedRow
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
 from db.models.stock import Demand, StockLevel, StockMovement
@@ -29,6 +31,7 @@ from tools.clock import FixedClock
 from tools.errors import Conflict, InvalidInput
 from tools.ingestion import service
 from tools.ingestion.service import LoadReport
+from tools.intake.service.applying import apply_chunk
 
 CLOCK = FixedClock(NOW)
 Ingest = Callable[..., LoadReport]
@@ -140,6 +143,40 @@ class TestSales:
         ingest("sales", "date,ean,qty\n2026-03-01,4006381333931,2\n", mapping={"sku": "ean"})
 
         assert demand(database) == {("A", "2026-03-01"): (2, 0)}
+
+    def test_a_correction_replaces_exactly_the_items_places_and_days_of_its_rows(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        ingest("sales", "date,sku,qty\n2026-02-28,A,7\n2026-02-28,B,3\n2026-03-01,A,2\n")
+        ingest("sales", "date,sku,qty\n2026-02-28,A,1\n2026-02-28,A,4\n")
+
+        assert demand(database) == {
+            ("A", "2026-02-28"): (5, 0),  # 1 + 4 instead of 7
+            ("A", "2026-03-01"): (2, 0),
+            ("B", "2026-02-28"): (3, 0),  # not in the correction: it stays
+        }
+
+    def test_today_is_the_company_s_day(self, database: Database, tmp_path: Path) -> None:
+        path = tmp_path / "sales.csv"
+        path.write_text("date,sku,qty\n2026-03-02,A,1\n2026-03-03,A,1\n")
+        east = FixedClock(NOW + timedelta(hours=2))  # 11:00 UTC is 01:00 on 3 March in Kiritimati
+
+        report = service.ingest(
+            database, "sales", path, clock=east, pause_s=0, timezone="Pacific/Kiritimati"
+        )
+
+        assert report.rows_good == 2
+        with database.read() as session:
+            assert session.exec(select(Load.rows_bad)).one() == 0
+
+    def test_the_first_place_of_the_file_is_the_first_place(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        codes = ["W9", "EAST 2", "EAST", "A1", "Z3", "M4", "B6", "Q7", "west", "X2"]
+        ingest("sales", "date,sku,qty,store\n" + "".join(f"2026-03-01,A,1,{c}\n" for c in codes))
+
+        with database.read() as session:
+            assert session.exec(select(Location.code).order_by(col(Location.id))).all() == codes
 
     def test_an_unknown_place_is_set_aside(self, database: Database, ingest: Ingest) -> None:
         with database.write() as session:
@@ -286,6 +323,38 @@ class TestMasterData:
             moved = session.exec(select(StockMovement.kind, StockMovement.units)).all()
             assert moved == [(MovementKind.OPENING, 620), (MovementKind.ADJUSTMENT, -20)]
 
+    def test_an_older_count_that_comes_again_is_a_new_count(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+        first, second = "sku,on_hand\nA,620\n", "sku,on_hand\nA,600\n"
+
+        reports = [ingest("stock", text) for text in (first, second, second, first, first)]
+
+        assert [report.is_repeat for report in reports] == [False, False, True, False, True]
+        assert "items that are not in the file keep their balance" in reports[0].message
+        with database.read() as session:
+            assert session.exec(select(StockLevel.on_hand_units)).one() == 620
+            moved = session.exec(select(StockMovement.units).order_by(col(StockMovement.id))).all()
+            assert moved == [620, -20, 20]
+
+    def test_an_item_that_a_count_does_not_name_keeps_its_balance(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+            make_item(session, "B", "Bulb")
+
+        ingest("stock", "sku,on_hand\nA,5\nB,7\n")
+        ingest("stock", "sku,on_hand\nA,4\n")
+
+        with database.read() as session:
+            units = session.exec(select(StockLevel.on_hand_units).order_by(col(StockLevel.item_id)))
+            assert units.all() == [4, 7]
+
     def test_bins_of_a_place_add_up_and_one_may_be_negative(
         self, database: Database, ingest: Ingest
     ) -> None:
@@ -327,8 +396,209 @@ class TestMasterData:
             assert order.sent_at is not None
             assert order.sent_at.date() == date(2026, 2, 25)
         assert count(database, PurchaseOrderLine) == 2
-        repeated = ingest("orders", text + "PO-77,acme,A,1,1.00,,,\n")
-        assert repeated.state is LoadState.FAILED
+
+
+class TestTerms:
+    @pytest.fixture
+    def shop(self, database: Database) -> Database:
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+            make_item(session, "B", "Bulb")
+        return database
+
+    def test_absent_columns_leave_the_stored_terms(self, shop: Database, ingest: Ingest) -> None:
+        ingest(
+            "suppliers",
+            "code,name,sku,price,moq,case size,lead time days,currency,working days,max units\n"
+            "ACME,Acme,A,7.80,120,12,9,USD,1234,600\n",
+        )
+
+        report = ingest("suppliers", "code,name,sku,price\nACME,Acme,A,7.95\nACME,Acme,B,1.00\n")
+
+        assert report.message == (
+            "Loaded 2 of 2 rows of suppliers; 1 new terms name no lead time, 14 days are assumed."
+        )
+        with shop.read() as session:
+            lamp, bulb = session.exec(select(SupplierItem).order_by(col(SupplierItem.id))).all()
+            assert (lamp.unit_price_minor, lamp.moq_units, lamp.pack_units) == (795, 120, 12)
+            assert (lamp.order_multiple_units, lamp.quoted_lead_time_days) == (12, 9)
+            assert (lamp.pack_uom, lamp.max_units) == ("case", 600)
+            assert (bulb.moq_units, bulb.pack_units, bulb.quoted_lead_time_days) == (0, 1, 14)
+            supplier = session.exec(select(Supplier)).one()
+            assert (supplier.currency, supplier.working_days) == ("USD", "1234")
+
+    @pytest.mark.usefixtures("shop")
+    def test_terms_that_contradict_stored_ones_are_set_aside(self, ingest: Ingest) -> None:
+        ingest("suppliers", "code,name,sku,price,max units\nACME,Acme,A,7.80,100\n")
+
+        report = ingest("suppliers", "code,name,sku,price,moq\nACME,Acme,A,7.80,120\n")
+
+        assert report.quarantine[0]["reason"] == "would be 100, below the minimum order of 120"
+
+    def test_price_breaks_are_replaced(self, shop: Database, ingest: Ingest) -> None:
+        ingest(
+            "suppliers",
+            "code,name,sku,price,break1 units,break1 price\nACME,Acme,A,8.00,50,7.90\n",
+        )
+        ingest(
+            "suppliers", "code,name,sku,price,price breaks\nACME,Acme,A,8.00,1000:7.80;5000:7.60\n"
+        )
+        ingest("suppliers", "code,name,sku,price\nACME,Acme,A,8.10\n")
+
+        with shop.read() as session:
+            breaks = session.exec(select(PriceBreak).order_by(col(PriceBreak.min_units))).all()
+            assert [(row.min_units, row.unit_price_minor) for row in breaks] == [
+                (1000, 780), (5000, 760),
+            ]  # fmt: skip
+
+    def test_many_rows_in_several_transactions(
+        self, shop: Database, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(service, "APPLIED_ROWS", 2)
+        rows = "".join(f"S{n % 3},Supplier,{sku},1.00\n" for n in range(3) for sku in "AB")
+
+        report = ingest("suppliers", "code,name,sku,price\n" + rows)
+
+        assert (report.state, report.rows_good) == (LoadState.PUBLISHED, 6)
+        assert (count(shop, Supplier), count(shop, SupplierItem)) == (3, 6)
+        with shop.read() as session:
+            preferred = col(SupplierItem.is_preferred).is_(True)
+            assert len(session.exec(select(SupplierItem).where(preferred)).all()) == 2
+        assert count(shop, StagedRow) == 0
+
+
+HEADER = "PO,supplier,sku,qty,price,promise date,received\n"
+
+
+class TestOrders:
+    @pytest.fixture
+    def shop(self, database: Database) -> Database:
+        with database.write() as session:
+            make_location(session)
+            make_item(session, "A", "Lamp")
+            make_item(session, "B", "Bulb")
+            make_supplier(session)
+            make_supplier(session, "BOR", "Borealis")
+        return database
+
+    def test_spellings_of_a_number_are_one_order(self, shop: Database, ingest: Ingest) -> None:
+        report = ingest(
+            "orders", HEADER + "PO-1,ACME,A,5,1.00,,\npo-1,Acme,B,6,1.00,,\nPo-1,BOR,A,1,1.00,,\n"
+        )
+
+        assert [(row["row_number"], row["reason"]) for row in report.quarantine] == [
+            (4, "was in the file before"),
+        ]  # fmt: skip
+        with shop.read() as session:
+            assert session.exec(select(PurchaseOrder.number)).all() == ["PO-1"]
+        assert count(shop, PurchaseOrderLine) == 2
+
+    @pytest.mark.usefixtures("shop")
+    def test_an_order_has_one_supplier(self, ingest: Ingest) -> None:
+        report = ingest("orders", HEADER + "PO-1,ACME,A,5,1.00,,\nPO-1,BOR,B,6,1.00,,\n")
+
+        assert [(row["field"], row["reason"]) for row in report.quarantine] == [
+            ("supplier", "is not the supplier of this order's other rows")
+        ]
+
+    def test_an_order_that_comes_again_is_updated(self, shop: Database, ingest: Ingest) -> None:
+        def state() -> tuple[Any, ...]:
+            with shop.read() as session:
+                order = session.exec(select(PurchaseOrder)).one()
+                lines = session.exec(
+                    select(PurchaseOrderLine.received_units).order_by(col(PurchaseOrderLine.id))
+                ).all()
+                return order.state, order.promise_on, lines
+
+        def send(*rows: str) -> LoadReport:
+            return ingest("orders", HEADER + "".join(f"{row}\n" for row in rows))
+
+        send("PO-1,ACME,A,5,1.00,,", "PO-1,ACME,B,6,1.00,,")
+        assert state() == (OrderState.SENT, None, [0, 0])
+        send("po-1,ACME,A,5,1.00,2026-03-09,", "po-1,ACME,B,6,1.00,2026-03-11,")
+        assert state() == (OrderState.CONFIRMED, date(2026, 3, 11), [0, 0])
+        send("PO-1,ACME,A,5,1.00,,5")
+        assert state() == (OrderState.PARTIALLY_RECEIVED, date(2026, 3, 11), [5, 0])
+        refused = send("PO-1,ACME,A,5,1.00,,3", "PO-1,ACME,B,7,1.00,,6", "PO-1,BOR,B,6,1.00,,6")
+        assert [row["reason"] for row in refused.quarantine] == [
+            "is less than the 5 stored",
+            "is not the 6 of the import before; quantities are not changed",
+            "was in the file before",
+        ]
+        send("PO-1,ACME,A,5,1.00,,5", "PO-1,ACME,B,6,1.00,,6")
+        assert state() == (OrderState.RECEIVED, date(2026, 3, 11), [5, 6])
+        assert count(shop, StockMovement) == 0  # the stock file counts what arrived
+
+    def test_an_order_of_our_own_is_not_touched(self, shop: Database, ingest: Ingest) -> None:
+        ingest("orders", HEADER + "PO-1,ACME,A,5,1.00,,\n")
+        with shop.write() as session:
+            session.exec(select(PurchaseOrder)).one().is_imported = False
+
+        report = ingest("orders", HEADER + "PO-1,ACME,A,5,1.00,,5\n")
+
+        assert report.state is LoadState.FAILED
+        assert report.quarantine[0]["reason"].endswith("with: quartermaster receive")
+
+
+class TestFailures:
+    def test_a_broken_file_leaves_nothing_staged(self, database: Database, tmp_path: Path) -> None:
+        path = tmp_path / "sales.parquet"
+        sales = pa.table({"date": ["2026-02-01"] * 6_000, "sku": ["A"] * 6_000, "qty": [1] * 6_000})
+        days = pa.array([0] * 5_000 + [2**62] * 1_000, pa.timestamp("ms"))
+        pq.write_table(sales.append_column("since", days), path)
+
+        with pytest.raises(InvalidInput, match="not a Parquet file that can be read"):
+            service.ingest(database, "sales", path, clock=CLOCK, pause_s=0)
+
+        assert count(database, Demand) == 0
+        with database.read() as session:
+            load = session.exec(select(Load)).one()
+            assert (load.state, load.rows_read) == (LoadState.FAILED, 5_000)
+
+    def test_an_unexpected_failure_leaves_nothing_staged(
+        self, database: Database, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: Any) -> bool:
+            raise RuntimeError("a defect")
+
+        monkeypatch.setattr(service, "apply_chunk", fail)
+        with pytest.raises(RuntimeError, match="a defect"):
+            ingest("items", "sku,name\nA,Lamp\n")
+        monkeypatch.undo()
+
+        assert count(database, StagedRow) == 0
+        assert ingest("items", "sku,name\nA,Lamp\n").state is LoadState.PUBLISHED
+
+    def test_a_killed_application_goes_on_where_it_stopped(
+        self, database: Database, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with database.write() as session:
+            make_location(session)
+            for number in range(6):
+                make_item(session, f"A{number}", "Lamp")
+        text = "sku,on_hand\n" + "".join(f"A{number},{number + 1}\n" for number in range(6))
+        monkeypatch.setattr(service, "APPLIED_ROWS", 2)
+        calls: list[tuple[Any, ...]] = []
+
+        def die(*arguments: Any) -> bool:
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return apply_chunk(*arguments)
+
+        monkeypatch.setattr(service, "apply_chunk", die)
+        with pytest.raises(KeyboardInterrupt):
+            ingest("stock", text)
+        assert (count(database, StockLevel), count(database, StagedRow)) == (2, 4)
+
+        report = ingest("stock", text)
+
+        assert (report.state, report.rows_good) == (LoadState.PUBLISHED, 6)
+        with database.read() as session:
+            levels = session.exec(select(StockLevel.on_hand_units).order_by(col(StockLevel.id)))
+            assert levels.all() == [1, 2, 3, 4, 5, 6]
+        assert (count(database, StockMovement), count(database, StagedRow)) == (6, 0)
 
 
 class TestInterruption:

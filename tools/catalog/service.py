@@ -1,4 +1,4 @@
-"""Find, resolve and save items, suppliers and locations."""
+"""Find and resolve items, suppliers and locations; add items that nobody described."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlmodel import Session, col, select
 
 from db.bulk import bulk_insert
-from db.models.catalog import Item, ItemAlias, Location, Supplier, SupplierItem
+from db.models.catalog import Item, ItemAlias, Location, Supplier
 from db.types import AliasKind, ItemStatus
 from tools.catalog.core import (
     CatalogueSnapshot,
@@ -159,90 +159,6 @@ def add_new_items(
         ],
     )  # fmt: skip
     return known_items(session, rows)
-
-
-def save_items(
-    session: Session, rows: Iterable[Mapping[str, Any]], *, currency: str, at: datetime
-) -> None:
-    """Add items or change known ones; an empty value leaves the stored one as it is."""
-    wanted = list(rows)
-    by_key = _items_by_key(session, [row["sku"][1] for row in wanted])
-    for row in wanted:
-        sku, key = row["sku"]
-        item = by_key.get(key)
-        if item is None:
-            item = Item(sku=sku, sku_key=key, name=row["name"], currency=currency, created_at=at)
-            session.add(item)
-        item.name = row["name"]
-        item.uom = row["uom"] or item.uom
-        item.category = row["category"] or item.category
-        item.status = ItemStatus(row["status"]) if row["status"] else item.status
-        if row["unit_cost"] is not None:
-            item.unit_cost_minor = row["unit_cost"]
-        if row["unit_price"] is not None:
-            item.unit_price_minor = row["unit_price"]
-        session.flush()
-        if row["alias"]:
-            _save_alias(session, item.id, row["alias"], AliasKind.BARCODE)
-
-
-def save_suppliers(session: Session, rows: Iterable[Mapping[str, Any]], *, currency: str) -> None:
-    """Add suppliers and their terms or change known ones; one row is one item of a supplier.
-
-    The first supplier of an item becomes the preferred one.
-    """
-    for row in rows:
-        code, key = row["code"]
-        supplier = session.exec(select(Supplier).where(Supplier.code_key == key)).one_or_none()
-        if supplier is None:
-            supplier = Supplier(code=code, code_key=key, name=row["name"], currency=currency)
-            session.add(supplier)
-        supplier.name = row["name"]
-        supplier.email = row["email"] or supplier.email
-        if row["min_order_value"] is not None:
-            supplier.min_order_value_minor = row["min_order_value"]
-        session.flush()
-        if row["sku"] is not None:
-            _save_terms(session, supplier.id, row)
-
-
-def _save_terms(session: Session, supplier_id: int, row: Mapping[str, Any]) -> None:
-    item_id = known_items(session, [row["sku"][1]])[row["sku"][1]]
-    offers = session.exec(select(SupplierItem).where(SupplierItem.item_id == item_id)).all()
-    terms = next((offer for offer in offers if offer.supplier_id == supplier_id), None)
-    if terms is None:
-        terms = SupplierItem(
-            supplier_id=supplier_id, item_id=item_id, unit_price_minor=row["unit_price"],
-            quoted_lead_time_days=row["lead_time_days"], is_preferred=not offers,
-        )  # fmt: skip
-        session.add(terms)
-    terms.unit_price_minor = row["unit_price"]
-    terms.quoted_lead_time_days = row["lead_time_days"]
-    terms.supplier_sku = row["supplier_sku"] or terms.supplier_sku
-    terms.moq_units = row["moq"]
-    terms.pack_units = row["pack_units"]
-    terms.order_multiple_units = row["order_multiple"] or row["pack_units"]
-    terms.pack_uom = row["pack_uom"] or ("each" if row["pack_units"] == 1 else "case")
-    session.flush()
-    if row["supplier_sku"]:
-        _save_alias(session, item_id, row["supplier_sku"], AliasKind.SUPPLIER_SKU)
-
-
-def _save_alias(session: Session, item_id: int, alias: str, kind: AliasKind) -> None:
-    key = text_key(alias)[:200]
-    same = select(ItemAlias.id).where(ItemAlias.item_id == item_id, ItemAlias.alias_key == key)
-    if session.exec(same).first() is None:
-        session.add(ItemAlias(item_id=item_id, alias=alias, alias_key=key, kind=kind))
-        session.flush()
-
-
-def _items_by_key(session: Session, keys: Sequence[str]) -> dict[str, Item]:
-    found = {}
-    for start in range(0, len(keys), 500):
-        part = keys[start : start + 500]
-        for item in session.exec(select(Item).where(col(Item.sku_key).in_(part))):
-            found[item.sku_key] = item
-    return found
 
 
 def _resolve_row(

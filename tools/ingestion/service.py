@@ -1,15 +1,23 @@
-"""Load a file: good rows enter together, bad rows are set aside and named, twice changes nothing.
+"""Load a file: good rows enter, bad rows are set aside and named, twice changes nothing.
 
 Rows are staged in short transactions, each of which also moves the watermark ``load.rows_read``;
-what is staged is invisible until one small transaction publishes the load. An import that was
-killed goes on from its watermark when the same file is sent again.
+what is staged is invisible until the load is published. An import that was killed goes on from its
+watermark when the same file is sent again.
+
+Sales become visible together, by one flag. Other files are applied when all of their rows are
+staged: up to 1,000 rows in one transaction with the flag; a longer file in several, so that nobody
+waits long for the lock, and until its end a part of it is visible. Every row is applied once.
+
+A repeat changes nothing. A count of stock says how things stand: its repeat is the file that was
+published last, and an older count that comes again is a new one.
 
 Rules for sales. Rows of one item, place and day are added up; a file replaces what older files say
-about the days that it covers. A negative quantity that names a document (an invoice, a
-cancellation) is a return: it counts in ``returned_units`` of its day and does not reduce demand; a
-negative quantity without a document is set aside. A SKU that nobody described becomes an item with
-status ``new``, named by the file, and the report says how many there were; stock, orders and
-suppliers' terms create no items.
+about exactly the items, places and days of its rows. A row that a corrected file no longer has
+therefore stays: to take it back, send it with quantity 0. A negative quantity that names a document
+(an invoice, a cancellation) is a return: it counts in ``returned_units`` of its day and does not
+reduce demand; a negative quantity without a document is set aside. A SKU that nobody described
+becomes an item with status ``new``, named by the file, and the report says how many there were;
+stock, orders and suppliers' terms create no items.
 """
 
 import hashlib
@@ -18,30 +26,34 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from db.bulk import bulk_insert, tune_for_bulk
-from db.models.catalog import Location
-from db.models.ingestion import Load, QuarantinedRow, StagedRow
-from db.models.stock import Demand
+from db.models.ingestion import Load, QuarantinedRow
 from db.session import Database
 from db.types import LoadState
 from tools.clock import Clock
-from tools.errors import Conflict, InvalidInput
+from tools.errors import InvalidInput
 from tools.intake.core.kinds import Kind, kind_named, match_columns
 from tools.intake.core.rows import BadRow, RowChecker, TextRow, date_order
 from tools.intake.core.tables import BATCH_ROWS, open_table
-from tools.intake.service import Batch, Desk, apply_staged, prepare, stage
+from tools.intake.service.applying import apply_chunk, staged_groups
+from tools.intake.service.desk import Batch, Desk, prepare
+from tools.intake.service.loads import begin, busy, discarded_on_failure, known_load, restart
+from tools.intake.service.lookup import look_up
+from tools.intake.service.staging import stage
 from tools.money import minor_digits
 
 logger = logging.getLogger(__name__)
 SHOWN_ROWS = 20
+APPLIED_ROWS = 1_000  # of master data in one transaction
 SLOW_S = 0.12  # a transaction that keeps others waiting too long
 _SHOWN = {"row_number", "field", "reason", "value"}
 Progress = Callable[[int, int], None]
@@ -68,7 +80,7 @@ _PRICED = ("items", "suppliers", "orders")
 def ingest(
     database: Database, kind: str, path: str | Path, *, clock: Clock,
     mapping: Mapping[str, str] | None = None, progress: Progress | None = None,
-    pause_s: float = 0.02, currency: str = "GBP",
+    pause_s: float = 0.02, currency: str = "GBP", timezone: str = "UTC",
 ) -> LoadReport:  # fmt: skip
     """Load a file of sales, items, stock, suppliers or open orders.
 
@@ -76,11 +88,12 @@ def ingest(
         database: Where to; the import runs its own short transactions.
         kind: sales, items, stock, suppliers or orders.
         path: CSV (comma, semicolon, tab), Excel or Parquet.
-        clock: Dates of the past must not lie after its day.
+        clock: Dates of the past must not lie after its day in ``timezone``.
         mapping: Field to column where the names are not known ones; ``date_order`` = dmy or mdy.
         progress: Called with (rows read, rows expected; 0 when unknown).
         pause_s: Rest between two transactions, so that others can write.
         currency: Of prices in the file.
+        timezone: Where the company's days begin and end.
 
     Raises:
         InvalidInput: The file cannot be read or lacks a column; nothing was loaded.
@@ -92,22 +105,20 @@ def ingest(
             f"prices in {currency!r} cannot be imported yet: it does not have two decimals",
             next_step="Import the files without prices, such as stock and sales.",
         )
+    today = clock.now().astimezone(ZoneInfo(timezone)).date()
     with _opened(Path(path)) as stream:
         digest, lines = _digest(stream, mapping)
-        known = _known_load(database, chosen, digest)
+        known = known_load(database, chosen, digest)
         if known is not None and known.state is LoadState.PUBLISHED:
             return _report(database, known, is_repeat=True)
-        header, columns, checker = _checker(stream, chosen, mapping, clock)
+        header, columns, checker = _checker(stream, chosen, mapping, today)
         if known is not None and known.state is LoadState.FAILED:
-            _restart(database, known)
-        load = known or _begin(database, chosen, Path(path).name, digest, columns, clock)
+            restart(database, known)
+        load = known or begin(database, chosen, Path(path).name, digest, columns, clock)
         desk = Desk(load, chosen, currency, clock.now())
-        try:
+        with discarded_on_failure(database, load):
             _stage(database, desk, checker, stream, progress, lines, pause_s)
-            _publish(database, desk, clock)
-        except InvalidInput:
-            _discard(database, load)
-            raise
+            _publish(database, desk, clock, pause_s)
     logger.info("file loaded", extra={"load_id": load.id, "rows": load.rows_read, "cols": header})
     return _report(database, load, is_repeat=False)
 
@@ -135,7 +146,7 @@ def _digest(stream: BinaryIO, mapping: Mapping[str, str] | None) -> tuple[str, i
 
 
 def _checker(
-    stream: BinaryIO, kind: Kind, mapping: Mapping[str, str] | None, clock: Clock
+    stream: BinaryIO, kind: Kind, mapping: Mapping[str, str] | None, today: date
 ) -> tuple[int, dict[str, str], RowChecker]:
     table = open_table(stream)
     columns = match_columns(kind, table.header, mapping)
@@ -146,41 +157,8 @@ def _checker(
         )
     rows = open_table(stream).rows
     order = date_order(kind, columns, table.header, rows, mapping)
-    today = clock.now().date()
     checker = RowChecker(kind, table.header, columns, order=order, today=today)
     return len(table.header), columns, checker
-
-
-def _known_load(database: Database, kind: Kind, digest: str) -> Load | None:
-    with database.read() as session:
-        same = select(Load).where(Load.kind == kind.name, Load.content_hash == digest)
-        load = session.exec(same).one_or_none()
-        session.expunge_all()
-        return load
-
-
-def _begin(
-    database: Database, kind: Kind, name: str, digest: str, columns: dict[str, str], clock: Clock
-) -> Load:
-    load = Load(
-        kind=kind.name, file_name=name[:200], content_hash=digest, started_at=clock.now(),
-        report={"columns": columns, "new_items": 0},
-    )  # fmt: skip
-    try:
-        with database.write() as session:
-            is_first = session.exec(select(Location.id)).first() is None
-            load.report = load.report | {"may_create_locations": is_first}
-            session.add(load)
-    except IntegrityError as error:
-        raise _busy(name) from error
-    return load
-
-
-def _busy(name: str) -> Conflict:
-    return Conflict(
-        f"the file {name!r} is being loaded by somebody else",
-        next_step="Wait until that import has ended.",
-    )
 
 
 class _Pace:
@@ -189,15 +167,15 @@ class _Pace:
     Others wait for the lock as long as a transaction lasts, so its length is what is kept.
     """
 
-    def __init__(self) -> None:
-        self.rows = BATCH_ROWS
+    def __init__(self, most: int) -> None:
+        self.most = self.rows = most
 
     def took(self, seconds: float) -> None:
         """Learn how long the last transaction lasted."""
         if seconds > SLOW_S:
-            self.rows = max(self.rows // 2, BATCH_ROWS // 8, 1)
+            self.rows = max(self.rows // 2, self.most // 8, 1)
         elif seconds < SLOW_S / 2:
-            self.rows = min(self.rows + self.rows // 4 + 1, BATCH_ROWS)
+            self.rows = min(self.rows + self.rows // 4 + 1, self.most)
 
 
 def _stage(
@@ -207,10 +185,12 @@ def _stage(
     """Check and store the rows batch by batch, from the watermark on."""
     rows = open_table(stream).rows
     _skip(rows, checker, desk.load.rows_read)
-    pace = _Pace()
+    pace = _Pace(BATCH_ROWS)
     while batch := list(islice(rows, pace.rows)):
         checked = checker.check(batch)
         ready = prepare(desk.kind, checked.good)  # nobody has to wait for what is done before
+        with database.read() as session:
+            look_up(session, desk, ready)
         started = time.perf_counter()
         with database.write() as session:
             tune_for_bulk(session)
@@ -257,58 +237,48 @@ def _store(session: Session, desk: Desk, ready: Batch, bad: list[BadRow], count:
         .returning(col(Load.id))
     ).scalar_one_or_none()
     if moved is None:
-        raise _busy(load.file_name)
+        raise busy(load.file_name)
     load.rows_read += count
     load.rows_good += good
     load.rows_bad += len(bad)
 
 
-def _publish(database: Database, desk: Desk, clock: Clock) -> None:
-    """Make the load visible at once; with nothing good in it, it has failed instead."""
+def _publish(database: Database, desk: Desk, clock: Clock, pause_s: float) -> None:
+    """Apply what was staged and make the load visible; with nothing good in it, it has failed."""
+    with database.read() as session:
+        groups = [] if desk.kind.name == "sales" else staged_groups(session, desk)
+    pace = _Pace(APPLIED_ROWS)
+    at, is_done = 0, False
+    while not is_done:
+        started = time.perf_counter()
+        chunk, rows = groups[:0], 0
+        while at < len(groups) and (not chunk or rows + len(groups[at]) <= pace.rows):
+            chunk.append(groups[at])
+            rows += len(groups[at])
+            at += 1
+        is_done = at == len(groups)
+        with database.write() as session:
+            if chunk and not apply_chunk(session, desk, chunk):
+                raise busy(desk.load.file_name)
+            if is_done:
+                _finish(session, desk, clock)
+        pace.took(time.perf_counter() - started)
+        time.sleep(0 if is_done else pause_s)
+
+
+def _finish(session: Session, desk: Desk, clock: Clock) -> None:
     load = desk.load
     state = LoadState.PUBLISHED if load.rows_good else LoadState.FAILED
     load.report = load.report | {"message": _message(load)}
-    with database.write() as session:
-        ours = session.execute(
-            update(Load)
-            .where(col(Load.id) == load.id, col(Load.state) == LoadState.STAGING)
-            .values(state=state, finished_at=clock.now(), report=load.report)
-            .returning(col(Load.id))
-        ).scalar_one_or_none()
-        if ours is None:
-            raise _busy(load.file_name)
-        if state is LoadState.PUBLISHED:
-            apply_staged(session, desk)
-        session.execute(delete(StagedRow).where(col(StagedRow.load_id) == load.id))
+    ours = session.execute(
+        update(Load)
+        .where(col(Load.id) == load.id, col(Load.state) == LoadState.STAGING)
+        .values(state=state, finished_at=clock.now(), report=load.report)
+        .returning(col(Load.id))
+    ).scalar_one_or_none()
+    if ours is None:
+        raise busy(load.file_name)
     load.state = state
-
-
-def _restart(database: Database, load: Load) -> None:
-    """Forget a failed load, so that the same file can be tried again."""
-    _discard(database, load)
-    with database.write() as session:
-        session.execute(delete(QuarantinedRow).where(col(QuarantinedRow.load_id) == load.id))
-        load.state = LoadState.STAGING
-        load.rows_read = load.rows_good = load.rows_bad = 0
-        load.report = load.report | {"new_items": 0}
-        session.merge(load)
-
-
-def _discard(database: Database, load: Load) -> None:
-    """Mark a load as failed and remove what it staged, a few items at a time."""
-    with database.write() as session:
-        session.execute(update(Load).where(col(Load.id) == load.id).values(state=LoadState.FAILED))
-        session.execute(delete(StagedRow).where(col(StagedRow.load_id) == load.id))
-    while True:
-        with database.read() as session:
-            of_load = select(Demand.item_id).where(Demand.load_id == load.id)
-            items = session.exec(of_load.distinct().limit(100)).all()
-        with database.write() as session:
-            session.execute(
-                delete(Demand).where(col(Demand.load_id) == load.id, col(Demand.item_id).in_(items))
-            )
-        if not items:
-            return
 
 
 def _message(load: Load) -> str:
@@ -319,6 +289,10 @@ def _message(load: Load) -> str:
         text += f"; {load.rows_bad:,} set aside"
     if new := load.report.get("new_items"):
         text += f"; {new:,} new items, named by the file and without supplier or cost"
+    if assumed := load.report.get("assumed_lead_times"):
+        text += f"; {assumed:,} new terms name no lead time, 14 days are assumed"
+    if load.kind == "stock":
+        text += "; items that are not in the file keep their balance"
     return text + "."
 
 

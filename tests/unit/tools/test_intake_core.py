@@ -5,13 +5,15 @@ import zipfile
 from datetime import date, datetime
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from tools.errors import InvalidInput
-from tools.intake.core.kinds import KINDS, SALES, STOCK, match_columns
+from tools.intake.core.kinds import KINDS, SALES, STOCK, match_columns, price_breaks
 from tools.intake.core.rows import RowChecker, TextRow, date_order
 from tools.intake.core.tables import Table, encoding_of, open_table
 from tools.intake.core.values import (
@@ -357,6 +359,93 @@ class TestFiles:
             list(read(content).rows)
         except InvalidInput:
             return
+
+
+class TestBrokenFiles:
+    def workbook(self, sheet: bytes) -> bytes:
+        book, made, broken = Workbook(), io.BytesIO(), io.BytesIO()
+        assert book.active is not None
+        book.active.append(["sku", "qty"])
+        book.active.append(["A", 1])
+        book.save(made)
+        with zipfile.ZipFile(made) as old, zipfile.ZipFile(broken, "w") as new:
+            for entry in old.infolist():
+                is_sheet = entry.filename.endswith("sheet1.xml")
+                new.writestr(entry.filename, sheet if is_sheet else old.read(entry.filename))
+        return broken.getvalue()
+
+    @pytest.mark.parametrize(
+        "sheet",
+        [b"<worksheet><sheetData><row><c></row>", b"", b"\xff\xfe",
+         b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+         b'<row r="1"><c r="A1" t="s"><v>99</v></c></row></sheetData></worksheet>',
+         b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+         b'<row r="x"><c r="A1" t="n"><v>one</v></c></row></sheetData></worksheet>'],
+    )  # fmt: skip
+    def test_a_broken_sheet_is_refused(self, sheet: bytes) -> None:
+        with pytest.raises(InvalidInput):
+            list(read(self.workbook(sheet)).rows)
+
+    def test_a_time_that_python_cannot_hold_is_refused(self) -> None:
+        stream = io.BytesIO()
+        column = pyarrow.array([2**62], pyarrow.timestamp("ms"))
+        pyarrow.parquet.write_table(pyarrow.table({"date": column}), stream)
+
+        with pytest.raises(InvalidInput, match="not a Parquet file that can be read"):
+            list(read(stream.getvalue()).rows)
+
+
+class TestBounds:
+    def reasons(self, kind: str, header: list[str], cells: list[str]) -> list[str]:
+        return [bad.reason for bad in checker(header, kind=kind).check([TextRow(2, cells)]).bad]
+
+    def test_an_amount_that_no_database_holds(self) -> None:
+        # 10,000,000 units x 10,000,000,000.00 = 10^19 minor units, above 2^63 = 9.2 x 10^18
+        found = self.reasons(
+            "orders", ["po", "supplier", "sku", "qty", "price"],
+            ["P", "S", "A", "10000000", "10000000000"],
+        )  # fmt: skip
+
+        assert found == ["makes an amount above 10,000,000,000"]
+
+    @pytest.mark.parametrize("promise", ["9999-12-31", "0001-01-01"])
+    def test_a_promise_in_another_age(self, promise: str) -> None:
+        found = self.reasons(
+            "orders", ["po", "supplier", "sku", "qty", "promise"], ["P", "S", "A", "1", promise]
+        )
+
+        assert found == ["lies outside 1990 to 2099"]
+
+    def test_a_lead_time_has_a_bound(self) -> None:
+        header = ["code", "name", "lead time"]
+
+        assert self.reasons("suppliers", header, ["S", "Acme", "1000"]) == []
+        assert self.reasons("suppliers", header, ["S", "Acme", "1001"]) == [
+            "is longer than 1,000 days"
+        ]
+
+    def test_terms_that_contradict_themselves(self) -> None:
+        header = ["code", "name", "moq", "max units", "break1 units", "break1 price"]
+
+        assert self.reasons("suppliers", header, ["S", "Acme", "5", "4", "", ""]) == [
+            "is below the minimum order"
+        ]
+        assert self.reasons("suppliers", header, ["S", "Acme", "5", "", "9", ""]) == [
+            "and its units go together; one of them is empty"
+        ]
+
+
+def test_price_breaks_come_in_one_column_or_in_pairs() -> None:
+    text = checker(["code", "name", "price breaks"], kind="suppliers").check(
+        [TextRow(2, ["S", "Acme", "1000:7.80;5000:7.60"])]
+    )
+    pairs = checker(
+        ["code", "name", "break1 qty", "break1 price", "break2 qty", "break2 price"],
+        kind="suppliers",
+    ).check([TextRow(2, ["S", "Acme", "1000", "7.80", "5000", "7.60"])])
+
+    assert price_breaks(text.good[0].values) == [[1000, 780], [5000, 760]]
+    assert price_breaks(pairs.good[0].values) == [[1000, 780], [5000, 760]]
 
 
 def test_a_memo_forgets_before_it_fills_the_memory() -> None:

@@ -9,21 +9,27 @@ from db.types import ItemStatus
 from tools.catalog.core import squeezed, text_key
 from tools.errors import InvalidInput
 from tools.intake.core.values import (
+    MOST_MINOR,
     DateOrder,
     Parser,
     choice_parser,
     date_parser,
     future_date_parser,
     optional,
+    parse_breaks,
     parse_count,
+    parse_currency,
+    parse_days,
     parse_money,
     parse_positive,
     parse_sku,
     parse_units,
+    parse_weekdays,
     text_parser,
 )
 
 Values = dict[str, Any]
+_BREAKS = range(1, 6)
 DATE_ORDER: Final = "date_order"  # a mapping key that names no column
 
 
@@ -56,12 +62,14 @@ class Kind:
         fields: What a row may hold.
         rule: Checks a row as a whole: ("", "") or (field, reason).
         identity: What two rows of a file must not share; None for rows that may repeat.
+        is_snapshot: It says how things stand now, so an older file that comes again counts anew.
     """
 
     name: str
     fields: tuple[Field, ...]
     rule: Callable[[Values], tuple[str, str]]
     identity: Callable[[Values], tuple[Any, ...]] | None
+    is_snapshot: bool = False
 
     def field(self, name: str) -> Field:
         """Field of this name."""
@@ -95,13 +103,44 @@ def _sales_rule(values: Values) -> tuple[str, str]:
 def _order_rule(values: Values) -> tuple[str, str]:
     if values["received"] > values["quantity"]:
         return "received", "is more than was ordered"
+    if values["quantity"] * values["unit_price"] > MOST_MINOR:
+        return "quantity", f"makes an amount above {MOST_MINOR // 100:,}"
     return "", ""
 
 
 def _supplier_rule(values: Values) -> tuple[str, str]:
-    if values["sku"] is not None and values["unit_price"] is None:
-        return "unit_price", "is empty; an item's terms need a price"
+    most, least = values["max_units"], values["moq"]
+    if most is not None and least is not None and most < least:
+        return "max_units", "is below the minimum order"
+    for number in _BREAKS:
+        units, price = values[f"break{number}_units"], values[f"break{number}_price"]
+        if (units is None) != (price is None):
+            return f"break{number}_price", "and its units go together; one of them is empty"
     return "", ""
+
+
+def price_breaks(values: Mapping[str, Any]) -> list[list[int]]:
+    """Price breaks of a row, from one column or from pairs of columns; [] when it names none."""
+    columns = {
+        values[f"break{number}_units"]: values[f"break{number}_price"]
+        for number in _BREAKS
+        if values[f"break{number}_units"] is not None
+    }
+    return values["price_breaks"] or [list(pair) for pair in sorted(columns.items())]
+
+
+def _break_fields() -> tuple[Field, ...]:
+    names = [(f"break{number}", f"pricebreak{number}", f"tier{number}") for number in _BREAKS]
+    units = [
+        Field(f"{own[0]}_units", tuple(f"{name}{word}" for name in own for word in
+                                       ("units", "qty", "quantity")), optional(parse_positive))
+        for own in names
+    ]  # fmt: skip
+    prices = [
+        Field(f"{own[0]}_price", tuple(f"{name}price" for name in own), optional(parse_money))
+        for own in names
+    ]
+    return (*units, *prices)
 
 
 def _location(name: str = "location") -> Field:
@@ -157,6 +196,7 @@ STOCK = Kind(
     identity=lambda values: (
         values["sku"][1], text_key(values["location"]), text_key(values["bin"])
     ),
+    is_snapshot=True,
 )  # fmt: skip
 
 SUPPLIERS = Kind(
@@ -173,14 +213,20 @@ SUPPLIERS = Kind(
               text_parser(64)),
         Field("unit_price", (*_PRICE, *_COST), optional(parse_money)),
         Field("moq", ("moq", "minimumorder", "minimumorderquantity", "minqty", "minorderqty"),
-              optional(parse_count, 0)),
+              optional(parse_count)),
         Field("order_multiple", ("ordermultiple", "multiple", "lotsize", "increment"),
               optional(parse_positive)),
         Field("pack_units", ("packunits", "packsize", "casesize", "unitspercase", "caseqty"),
-              optional(parse_positive, 1)),
+              optional(parse_positive)),
         Field("pack_uom", ("packuom", "packunit", "purchaseunit"), text_parser(16)),
         Field("lead_time_days", ("leadtimedays", "leadtime", "deliverydays", "leaddays"),
-              optional(parse_count, 14)),
+              optional(parse_days)),
+        Field("max_units", ("maxunits", "maximumorder", "maxqty", "maxorderqty", "maximumquantity"),
+              optional(parse_positive)),
+        Field("currency", ("currency", "currencycode"), optional(parse_currency)),
+        Field("working_days", ("workingdays", "workdays"), optional(parse_weekdays)),
+        Field("price_breaks", ("pricebreaks", "quantitybreaks", "breaks"), optional(parse_breaks)),
+        *_break_fields(),
     ),
     _supplier_rule,
     identity=lambda values: (values["code"][1], values["sku"] and values["sku"][1]),

@@ -91,8 +91,8 @@ class RowChecker:
     def _problem(self, row: TextRow, values: Values) -> BadRow | None:
         field, reason = self.kind.rule(values)
         if reason:
-            position = next(where for name, where, _ in self.plan if name == field)
-            return BadRow(row.number, field, reason, row.cells[position][:200])
+            cells = [row.cells[where] for name, where, _ in self.plan if name == field]
+            return BadRow(row.number, field, reason, cells[0][:200] if cells else "")
         identity: Any
         if self.kind.identity is not None:
             identity = self.kind.identity(values)

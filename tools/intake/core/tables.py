@@ -8,6 +8,7 @@ import codecs
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -32,6 +33,11 @@ _BLOCK = 1 << 20
 _DELIMITERS = ",;\t|"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
          (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+# What the libraries raise on broken content, besides their own errors. ElementTree's ParseError is
+# a SyntaxError; a broken cell, style or part name ends as one of the others.
+_BROKEN = (SyntaxError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
+           OSError, EOFError, NotImplementedError, RuntimeError, zlib.error,
+           zipfile.BadZipFile)  # fmt: skip
 
 
 class Format(StrEnum):
@@ -184,23 +190,23 @@ def _excel_rows(stream: BinaryIO) -> Iterator[TextRow]:
     _refuse_bomb(stream)
     try:
         book = load_workbook(_rewound(stream), read_only=True, data_only=True)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # what a file claims about its size is not to be trusted
+        width = 0
+        for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+            cells = [cell_text(value) for value in values]
+            width = width or len(cells)  # a sheet drops the empty cells at the end of a row
+            yield TextRow(number, cells + [""] * (width - len(cells)))
+        book.close()
+    except (InvalidFileException, *_BROKEN) as error:
         raise _unreadable("an Excel workbook", error) from error
-    sheet = book.worksheets[0]
-    sheet.reset_dimensions()  # what a file claims about its size is not to be trusted
-    width = 0
-    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-        cells = [cell_text(value) for value in values]
-        width = width or len(cells)  # a sheet drops the empty cells at the end of a row
-        yield TextRow(number, cells + [""] * (width - len(cells)))
-    book.close()
 
 
 def _refuse_bomb(stream: BinaryIO) -> None:
     """Refuse an archive that would unpack into far more than it is."""
     try:
         entries = zipfile.ZipFile(_rewound(stream)).infolist()
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except _BROKEN as error:
         raise _unreadable("an Excel workbook", error) from error
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
@@ -225,7 +231,7 @@ def _parquet_rows(stream: BinaryIO) -> Iterator[TextRow]:
             for cells in zip(*columns, strict=True):
                 number += 1
                 yield TextRow(number, cells)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, *_BROKEN) as error:
         raise _unreadable("a Parquet file", error) from error
 
 

@@ -14,10 +14,13 @@ from typing import Any
 
 from tools.catalog.core import sku_key, text_key
 from tools.errors import InvalidInput
+from tools.money import minor_digits
 
 MOST_UNITS = 10_000_000
 MOST_MINOR = 10**12
+MOST_DAYS = 1_000
 EARLIEST = date(1990, 1, 1)
+LATEST = date(2099, 12, 31)
 _EXCEL_EPOCH = date(1899, 12, 30)
 _MEMO_SIZE = 200_000
 _ENOUGH_EVIDENCE = 2_000
@@ -127,7 +130,12 @@ def future_date_parser(*, order: DateOrder | None) -> Parser:
     """Parser of dates that may lie ahead, or be missing."""
 
     def parse(text: str) -> Parsed:
-        return _date(text.strip(), order) if text.strip() else (None, "")
+        if not text.strip():
+            return None, ""
+        found, reason = _date(text.strip(), order)
+        if found is not None and not EARLIEST <= found <= LATEST:
+            return None, f"lies outside {EARLIEST.year} to {LATEST.year}"
+        return found, reason
 
     return parse
 
@@ -199,6 +207,69 @@ def parse_positive(text: str) -> Parsed:
     """Units of at least one."""
     value, reason = parse_count(text)
     return (None, "must be at least 1") if value == 0 else (value, reason)
+
+
+def parse_days(text: str) -> Parsed:
+    """Days of a lead time, up to a thousand.
+
+    Example:
+        >>> parse_days("14"), parse_days("100000")
+        ((14, ''), (None, 'is longer than 1,000 days'))
+    """
+    value, reason = parse_count(text)
+    if value is not None and value > MOST_DAYS:
+        return None, f"is longer than {MOST_DAYS:,} days"
+    return value, reason
+
+
+def parse_weekdays(text: str) -> Parsed:
+    """Working days as digits, 1 = Monday.
+
+    Example:
+        >>> parse_weekdays("12345"), parse_weekdays("Mon")
+        (('12345', ''), (None, 'is not a list of days such as 12345 (1 = Monday)'))
+    """
+    days = sorted(set(text.strip()))
+    if not days or not set(days) <= set("1234567"):
+        return None, "is not a list of days such as 12345 (1 = Monday)"
+    return "".join(days), ""
+
+
+def parse_currency(text: str) -> Parsed:
+    """Currency code of three letters, one with two decimals.
+
+    Example:
+        >>> parse_currency("usd"), parse_currency("JPY")
+        (('USD', ''), (None, 'has not two decimals; its prices cannot be imported yet'))
+    """
+    code = text.strip().upper()
+    if not re.fullmatch(r"[A-Z]{3}", code):
+        return None, "is not a currency code of three letters"
+    if minor_digits(code) != 2:
+        return None, "has not two decimals; its prices cannot be imported yet"
+    return code, ""
+
+
+def parse_breaks(text: str) -> Parsed:
+    """Price breaks as ``units:price`` pairs, lowest first.
+
+    Example:
+        >>> parse_breaks("5000:7.60; 1000:7.80")
+        ([[1000, 780], [5000, 760]], '')
+        >>> parse_breaks("1000=7.80")
+        (None, 'is not written like 1000:7.80;5000:7.60')
+    """
+    breaks: dict[int, int] = {}
+    for pair in filter(str.strip, text.split(";")):
+        units_text, colon, price_text = pair.partition(":")
+        units, _ = parse_positive(units_text)
+        price, _ = parse_money(price_text)
+        if not colon or units is None or price is None:
+            return None, "is not written like 1000:7.80;5000:7.60"
+        if units in breaks:
+            return None, f"names {units:,} units twice"
+        breaks[units] = price
+    return [list(pair) for pair in sorted(breaks.items())], ""
 
 
 def parse_money(text: str) -> Parsed:
