@@ -20,6 +20,7 @@ from sqlalchemy import inspect, text
 from sqlmodel import Session, col, select
 
 from api.settings import Settings
+from db.exclusive import alone
 from db.models.audit import AuditEvent
 from db.models.conversation import RunEvent
 from db.models.ingestion import Load
@@ -146,14 +147,18 @@ def company_of(settings: Settings) -> Company:
 
 
 def migrate_to_head(database: Database) -> None:
-    """Run the missing migrations.
+    """Run the missing migrations; of several processes that start at once, one does it.
 
     Raises:
         Conflict: The database is at a revision that this version does not know.
     """
-    current = stored_revision(database)
-    if current == shipped_revision():
-        return
+    with alone(database.engine):  # also around the first look, which makes a new SQLite file
+        current = stored_revision(database)
+        if current != shipped_revision():
+            _migrate(database, current)
+
+
+def _migrate(database: Database, current: str | None) -> None:
     from alembic.util.exc import CommandError
 
     from db import migrate

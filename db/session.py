@@ -78,9 +78,9 @@ def _engine(url: str, *, is_sqlite: bool, busy_timeout_ms: int) -> Engine:
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we send BEGIN ourselves
         for pragma in (
+            f"busy_timeout={busy_timeout_ms}",  # first: the next one may have to wait
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"busy_timeout={busy_timeout_ms}",
             "foreign_keys=ON",
             "recursive_triggers=ON",
             "trusted_schema=OFF",

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from sqlalchemy import text
 from api.bootstrap import (
     TickingClock,
     build_system,
+    migrate_to_head,
     shipped_revision,
     stored_revision,
 )
@@ -143,6 +147,30 @@ class TestDemoClock:
         clock = TickingClock(DEMO_NOW, elapsed_s=lambda: next(seconds))
 
         assert clock.now() == DEMO_NOW + timedelta(seconds=7.5)
+
+
+def _emptied(database: Database) -> str:
+    """Return the address of a database without anything in it."""
+    if database.is_sqlite:
+        return f"{database.url}.new"
+    with database.write() as session:
+        session.execute(text("DROP SCHEMA public CASCADE"))
+        session.execute(text("CREATE SCHEMA public"))
+    return database.url
+
+
+def test_many_first_starts_at_once_migrate_once(database: Database) -> None:
+    url = _emptied(database)
+    together = threading.Barrier(4)
+
+    def start(_number: int) -> str | None:
+        with closing(Database(url)) as opened:
+            together.wait(10)
+            migrate_to_head(opened)
+            return stored_revision(opened)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(start, range(4))) == [shipped_revision()] * 4
 
 
 def test_two_first_starts_at_once_agree(settings: Settings, tmp_path: Path) -> None:
