@@ -152,6 +152,25 @@ class TestRunForecasts:
 
         assert first == second != data_hash()
 
+    def test_a_spread_that_could_not_be_tested_stores_no_quantiles(
+        self, database: Database, clock: FixedClock
+    ) -> None:
+        with database.write() as session:
+            main, load, item = make_location(session), make_load(session), make_item(session)
+            make_demand(session, item, main, load, units=[20, 22, 18, 24, 16] * 9)
+            ids = {item.sku: item.id, "main": main.id}
+
+        run_forecasts(database, clock=clock)
+
+        with database.read() as session:
+            row = _forecast(session, ids, "WIDGET-A")
+            assert row.total_quantiles == {}
+            assert row.total_sd["sd"][0] > 0
+            assert "too few past periods" in row.warnings[0]
+            place = session.get_one(Location, ids["main"])
+            answer = forecast_for(session, session.get_one(Item, row.item_id), place, clock=clock)
+            assert 0 < answer.total_low < answer.total_mean < answer.total_high
+
     def test_without_sales_there_is_nothing_to_forecast(
         self, database: Database, clock: FixedClock
     ) -> None:

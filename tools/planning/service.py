@@ -258,7 +258,7 @@ def known_policy(
 
     Raises:
         InvalidInput: The service level is not inside (0, 1).
-        NotEnoughData: There is no forecast or nobody sells the item.
+        NotEnoughData: There is no forecast, too little history for one, or no supplier.
     """
     level = overrides.get("service_rate")
     if level is not None and not 0 < level < 1:
@@ -270,6 +270,11 @@ def known_policy(
     advice = advise_pair(
         session, item.id, location.id, clock=clock, company=company, overrides=given
     )
+    _refuse_unplanned(advice, item, location)
+    return advice
+
+
+def _refuse_unplanned(advice: Advice, item: Item, location: Location) -> None:
     if advice.case.outlook is None:
         raise NotEnoughData(
             f"there is no forecast for {item.sku!r} at {location.code!r} yet",
@@ -292,4 +297,3 @@ def known_policy(
             f"nobody sells {item.sku!r}, so its lead time is unknown",
             next_step="Load a supplier file with its terms.",
         )
-    return advice

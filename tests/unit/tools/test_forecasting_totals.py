@@ -83,7 +83,7 @@ class TestCalibration:
         # the uncertain level adds a little (28-day mean: 20 * 9 / sqrt(28) = 34; both: 69)
         units = np.random.default_rng(1).normal(100, 20, (60, 365))
         past = replay.replay(units, origins=replay.origins_of(365, season=DAILY), season=DAILY)
-        pool = totals.buckets(units)
+        pool = totals.buckets(units, np.zeros(60, dtype=np.bool_))
 
         found = totals.calibrate(units, past, pool=pool, horizons=[1, 9, 28])
         spread = totals.spread(units, np.full((60, 28), 100.0), found, pool=pool, horizons=[1])
@@ -107,11 +107,31 @@ class TestCalibration:
         steady = 20 * 28**0.5 * 2**0.5 * 1.2  # days, uncertain level, few separate stretches
         assert np.median(spread.sd[1:, 0]) <= 1.3 * steady
 
+    def test_one_rare_seller_does_not_widen_a_small_steady_catalogue(self) -> None:
+        random = np.random.default_rng(3)
+        steady = random.normal(100, 20, (4, 365))
+        rare = np.where(random.random((1, 365)) < 0.15, random.poisson(60, (1, 365)), 0)
+
+        alone = forecast_panel(_panel(steady), horizon_days=28)
+        mixed = forecast_panel(_panel(np.vstack([steady, rare])), horizon_days=28)
+
+        assert mixed.total_sd[:4, -1] == pytest.approx(alone.total_sd[:, -1], rel=0.05)
+        assert mixed.total_sd[4, -1] > 0
+
+    def test_pools_keep_steady_and_rare_demand_apart(self) -> None:
+        units = np.ones((30, 40)) * np.arange(1, 31)[:, None]
+        is_rare = np.arange(30) >= 26
+
+        pool = totals.buckets(units, is_rare)
+
+        assert pool.tolist() == [0] * 13 + [1] * 13 + [2] * 4
+
     def test_few_errors_say_nothing_about_a_tail(self) -> None:
         units = np.random.default_rng(2).poisson(5, (1, 70)).astype(float)
 
         batch = forecast_panel(_panel(units), horizon_days=28)
 
+        assert not batch.is_tested
         assert "too few past periods" in batch.warnings[0][0]
         assert batch.total_sd[0, 0] == pytest.approx(1.25 * units.std())
         assert batch.total_days[-1] == 28

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db.types import Action, DemandClass, ServiceMeasure
+from db.types import Action, DemandClass, SafetyStockMethod, ServiceMeasure
 from tools.cases.core import Case, Outlook, Settings
 from tools.offers.core import LeadTime, Offer
 from tools.planning.core.advice import Advice, advise_cases
 from tools.planning.core.explanation import alternative
 from tools.planning.core.tables import Change, position_key
+from tools.planning.core.views import missing_notes
 from tools.positions.core import OpenReceipt, StockPosition
 
 TODAY = date(2026, 3, 2)
@@ -143,6 +144,26 @@ def test_a_day_of_sales_is_no_reason_to_buy() -> None:
     assert (advice.action, advice.quantity) == (Action.NONE, 0)
     assert "too_little_history" in advice.flags
     assert (advice.inputs["demand_per_day"], advice.stockout_on) == (0, None)
+
+
+def test_the_empirical_method_says_when_it_has_no_past_errors() -> None:
+    policy = Settings(review_days=0, method=SafetyStockMethod.EMPIRICAL)
+    outlook = replace(_case().outlook or pytest.fail("fixture"), adi=4.0)
+    tested = replace(outlook, total_quantiles={"days": [9], "0.5": [900.0], "0.95": [998.7]})
+
+    steady, rare, known = _advise(
+        _case(settings=policy),
+        _case(settings=policy, outlook=outlook),
+        _case(settings=policy, outlook=tested),
+    )
+
+    assert [a.inputs["distribution"] for a in (steady, rare, known)] == [
+        "normal", "negative_binomial", "empirical",
+    ]  # fmt: skip
+    flags = ["empirical_not_possible" in a.flags for a in (steady, rare, known)]
+    assert flags == [True, True, False]
+    assert "too few past forecasts" in " ".join(missing_notes(rare))
+    assert "negative binomial distribution used" in " ".join(missing_notes(rare))
 
 
 @pytest.mark.parametrize(("need", "quantity"), [(61, 120), (60, 60), (1, 60)])

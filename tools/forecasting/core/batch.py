@@ -16,6 +16,7 @@ Progress = Callable[[int, int], None]
 
 ACCURACY_DAYS = 28
 CHUNK_SERIES = 50  # between two reports of progress
+STEADY_CLASSES = (DemandClass.SMOOTH, DemandClass.ERRATIC)
 _MISSING_TO_MENTION = 0.02
 
 
@@ -34,6 +35,7 @@ class Batch:
         cv2: Shape (n,); NaN without demand.
         observed_days: Shape (n,): days since the first sale.
         accuracy: Of replayed totals over four weeks.
+        is_tested: False when too few past forecasts were there to learn the spread from.
         warnings: What a planner should know about each series.
     """
 
@@ -47,6 +49,7 @@ class Batch:
     cv2: FloatArray
     observed_days: IntArray
     accuracy: replay.SeriesAccuracy
+    is_tested: bool
     warnings: list[list[str]]
 
 
@@ -66,7 +69,8 @@ def forecast_panel(panel: Panel, *, horizon_days: int, progress: Progress | None
     units = np.where((~np.isfinite(adi))[:, None], 0.0, panel.units)
     models = [methods.combination(c, adi=a) for c, a in zip(classes, adi, strict=True)]
     mean = _means(units, models, periods=periods, season=season, progress=progress)
-    past, found = _tested(units, mean, season=season, step=step)
+    rare = np.array([name not in STEADY_CLASSES for name in classes], dtype=np.bool_)
+    past, found = _tested(units, mean, rare, season=season, step=step)
     accuracy = replay.replayed_accuracy(units, past, horizon=ACCURACY_DAYS // step, season=season)
     return Batch(
         classes=classes,
@@ -79,6 +83,7 @@ def forecast_panel(panel: Panel, *, horizon_days: int, progress: Progress | None
         cv2=cv2,
         observed_days=np.isfinite(panel.units).sum(axis=1) * step,
         accuracy=accuracy,
+        is_tested=found.is_tested,
         warnings=_warnings(panel, classes, season, is_tested=found.is_tested),
     )
 
@@ -120,7 +125,12 @@ def _means(
 
 
 def _tested(
-    units: FloatArray, mean: FloatArray, *, season: methods.Season, step: int
+    units: FloatArray,
+    mean: FloatArray,
+    is_rare: npt.NDArray[np.bool_],
+    *,
+    season: methods.Season,
+    step: int,
 ) -> tuple[replay.Replay, totals.Spread]:
     """Replay the past and turn its errors into the spread of the totals to come."""
     horizons = [days // step for days in totals.HORIZON_DAYS if days % step == 0]
@@ -130,7 +140,7 @@ def _tested(
         origins=replay.origins_of(units.shape[1], season=season),
         season=season,
     )
-    pool = totals.buckets(units)
+    pool = totals.buckets(units, is_rare)
     calibration = totals.calibrate(units, past, pool=pool, horizons=horizons)
     return past, totals.spread(units, mean, calibration, pool=pool, horizons=horizons)
 

@@ -16,6 +16,9 @@ def forecast_rows(
 ) -> Iterator[dict[str, Any]]:
     """Columns of the forecasts of a batch, without their run.
 
+    Where no past forecast could be tested there are no quantiles: what was not measured is not
+    stored as if it had been. The standard deviation that assumes independent days stands.
+
     Args:
         panel: Cleaned demand.
         batch: Its forecasts.
@@ -38,7 +41,9 @@ def forecast_rows(
             "horizon_days": horizon_days,
             "mean": mean[k],
             "total_sd": {"days": days, "sd": sd[k]},
-            "total_quantiles": {"days": days} | dict(zip(keys, quantiles[k], strict=True)),
+            "total_quantiles": {"days": days} | dict(zip(keys, quantiles[k], strict=True))
+            if batch.is_tested
+            else {},
             "adi": adi[k],
             "cv2": cv2[k],
             "observed_days": int(batch.observed_days[k]),

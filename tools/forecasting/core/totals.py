@@ -19,6 +19,7 @@ from tools.forecasting.core.replay import Replay, series_scale
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 HORIZON_DAYS = (1, 3, 7, 14, 21, 28, 42, 63, 91)
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
@@ -45,13 +46,29 @@ class Calibration:
     count: IntArray
 
 
-def buckets(units: FloatArray) -> IntArray:
-    """Sort series into pools of a similar level: small, middle, large sellers."""
-    count = len(units)
-    pools = max(1, min(_BUCKETS, count // _BUCKET_SERIES))
+def buckets(units: FloatArray, is_rare: BoolArray) -> IntArray:
+    """Sort series into pools: steady and rare demand apart, and small, middle, large sellers.
+
+    The errors of rare demand, in units of its scale, are far wider than those of steady demand;
+    in one pool they would double the safety stock of the steady items of a small catalogue.
+
+    Args:
+        units: Shape (n, periods).
+        is_rare: Shape (n,): intermittent, lumpy or new.
+
+    Returns:
+        Pool of each series, numbered from 0 without gaps.
+    """
     level = np.nan_to_num(np.nanmean(units[:, -180:], axis=1))
-    rank = np.argsort(np.argsort(level, kind="stable"), kind="stable")
-    return np.asarray(rank * pools // max(count, 1), dtype=np.int64)
+    pool = np.zeros(len(units), dtype=np.int64)
+    first = 0
+    for rows in (np.flatnonzero(~is_rare), np.flatnonzero(is_rare)):
+        if len(rows):
+            pools = max(1, min(_BUCKETS, len(rows) // _BUCKET_SERIES))
+            rank = np.argsort(np.argsort(level[rows], kind="stable"), kind="stable")
+            pool[rows] = first + rank * pools // len(rows)
+            first += pools
+    return pool
 
 
 def calibrate(
@@ -66,15 +83,18 @@ def calibrate(
         horizons: Periods of the totals, increasing.
 
     Returns:
-        Figures for the horizons with at least 60 errors in every pool; possibly none.
+        Figures for the horizons with at least 60 errors in all; possibly none. A pool with fewer
+        takes those of all pools together.
     """
     pools = int(pool.max(initial=0)) + 1
     running = _running(units)
     quantiles, counts, tested = [], [], []
     for horizon in horizons:
         groups = _errors(running, past, pool, pools, horizon)
-        if min(len(group) for group in groups) < LEAST_ERRORS:
+        common = np.concatenate(groups)
+        if len(common) < LEAST_ERRORS:
             break
+        groups = [group if len(group) >= LEAST_ERRORS else common for group in groups]
         tested.append(horizon)
         counts.append([len(group) for group in groups])
         quantiles.append([np.quantile(group, LEVELS) for group in groups])
@@ -91,20 +111,24 @@ def _errors(
     """Scaled and widened errors of the totals of one horizon, by pool.
 
     Of the moments whose totals are known the last quarter's count: recent errors resemble the
-    coming ones more. Small catalogues look further back until a pool is big enough.
+    coming ones more. Small pools look further back until they are big enough.
     """
-    wanted = max(_MOMENTS, -(-LEAST_ERRORS * pools // max(len(running), 1)))
+    members = np.bincount(pool, minlength=pools)
+    wanted = [max(_MOMENTS, -(-LEAST_ERRORS // max(int(count), 1))) for count in members]
     over = sum(origin + horizon < running.shape[1] for origin in past.origins)
-    recent = slice(max(0, over - wanted), over)
+    recent = slice(max(0, over - max(wanted)), over)
     origins = np.array(past.origins[recent], dtype=int)
     if not len(origins):
         return [np.empty(0)] * pools
     sold = running[:, origins + horizon] - running[:, origins]
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = (sold - past.total(horizon, recent)) / past.scale[:, recent]
-    errors *= _widening(origins, horizon)
-    known = np.isfinite(errors)
-    return [errors[pool == bucket][known[pool == bucket]] for bucket in range(pools)]
+    groups = []
+    for bucket in range(pools):
+        group = errors[pool == bucket][:, -wanted[bucket] :]
+        group = group * _widening(origins[-wanted[bucket] :], horizon)
+        groups.append(group[np.isfinite(group)])
+    return groups
 
 
 def _running(units: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from db.types import Action
+from db.types import Action, SafetyStockMethod
 from tools.cases.core import Case
 from tools.offers.core import LeadTime, Offer, arrival_on
 from tools.planning.core.explanation import cover_of, waterfall
@@ -337,6 +337,9 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         "quoted_lead_time": row.chosen is not None and row.chosen[1].source == "quoted",
         "count_distribution": case.has_demand
         and str(row.evaluated.numbers.distribution[i]) in slow,
+        "empirical_not_possible": case.can_plan
+        and case.settings.method == SafetyStockMethod.EMPIRICAL
+        and str(row.evaluated.numbers.distribution[i]) != SafetyStockMethod.EMPIRICAL.value,
         "no_safety_stock_needed": bool(row.evaluated.numbers.is_floored[i]),
         "own_draft_counted": case.position.drafted_units > 0,
         "no_exchange_rate": bool(_unrated(row)),

@@ -72,11 +72,14 @@ def reorder_points(inputs: PolicyInputs) -> PolicyNumbers:
     """Reorder points of all rows: expected demand over the window plus safety stock, rounded up.
 
     Slow and intermittent rows (mean below 10 or ADI above 1.32, method ``combined``) take the
-    quantile of a Poisson or negative binomial with the same mean and variance. A negative buffer
-    is floored at 0 and reported.
+    quantile of a Poisson or negative binomial with the same mean and variance. Without past errors
+    ``empirical`` falls back to ``combined``. A negative buffer is floored at 0 and reported.
     """
     sigma = np.hypot(inputs.demand_total_sd, inputs.demand_mean * inputs.lead_time_sd)
-    is_combined = inputs.method == SafetyStockMethod.COMBINED.value
+    is_empirical = inputs.method == SafetyStockMethod.EMPIRICAL.value
+    is_combined = (inputs.method == SafetyStockMethod.COMBINED.value) | (
+        is_empirical & ~_has_errors(inputs)
+    )
     is_slow = is_combined & is_discrete(inputs.demand_total, inputs.adi)
     buffer = np.where(is_slow, 0.0, _normal_buffer(inputs, sigma))
     if is_slow.any():

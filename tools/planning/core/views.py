@@ -22,6 +22,8 @@ def missing_notes(advice: Advice) -> list[str]:
         "too_little_history": "too few days of sales to plan from",
         "lead_time_capped": f"a lead time above {MOST_LEAD_DAYS:,} days cannot be right: check it",
         "old_forecast": "the forecast is more than a week old",
+        "empirical_not_possible": "too few past forecasts to take the safety stock from their "
+        f"errors: {advice.inputs['distribution'].replace('_', ' ')} distribution used instead",
         "no_supplier": "nobody sells this item",
         "quoted_lead_time": "the lead time is quoted, not measured",
     }
