@@ -9,6 +9,7 @@ _INSTEAD = re.compile(
 )
 
 
+_EACH = re.compile(r"\b(?:each|apiece|per item)\b")
 MOST_UNITS = 10_000_000  # more than this is a slip of the keyboard, and no tool takes it
 
 
@@ -37,9 +38,13 @@ def _is_count(reading: Reading, quantity: Quantity) -> bool:
 def paired(reading: Reading, items: list[Mention]) -> list[tuple[Mention, Quantity | None]]:
     """Each item with its quantity: the number before it, else the one after it.
 
+    One number "each" is the quantity of every item.
+
     Example: "order 100 A and 20 B" and "A 100, B 20" both give A 100 and B 20.
     """
     left = quantities(reading)
+    if len(left) == 1 and len(items) > 1 and _EACH.search(reading.text.lower()):
+        return [(item, left[0]) for item in items]
     pairs: list[tuple[Mention, Quantity | None]] = []
     at = 0
     for index, item in enumerate(items):

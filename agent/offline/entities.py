@@ -119,6 +119,9 @@ class Linker:
     def _exact_item(self, canvas: Canvas, window: list[Token]) -> Mention | None:
         text = _text(canvas, window)
         key = squeezed(spaced(text))
+        if key not in self.index.squeezed:
+            text = " ".join(self._singular(token.text) for token in window)
+            key = squeezed(spaced(text))
         if key not in self.index.squeezed or self._is_common(canvas, window, key):
             return None
         owners = exact_owners(self.index, text)
@@ -169,12 +172,20 @@ class Linker:
         if not owners:
             return None
         skus = [item.sku for item in owners[:MOST_CANDIDATES]]
-        is_exact = words(text) == words(_text(canvas, window))
+        singular = " ".join(self._singular(token.text) for token in window)
+        is_exact = words(text) in (words(_text(canvas, window)), words(singular))
         return _mention("item", skus, window, _text(canvas, window), is_exact=is_exact)
+
+    def _singular(self, word: str) -> str:
+        """A plural as the catalogue writes its singular: "hearts", "boxes"."""
+        if word in self.index.postings or len(word) < 4:
+            return word
+        shorter = (word.removesuffix("s"), word.removesuffix("es"))
+        return next((text for text in shorter if text in self.index.postings), word)
 
     def _spelling(self, token: Token) -> str | None:
         """The word of the catalogue that a token is; None if there is no such word."""
-        parts = words(token.text)
+        parts = words(self._singular(token.text))
         if all(part in self.index.postings for part in parts) and parts:
             return " ".join(parts)
         if len(parts) != 1 or len(parts[0]) < 5 or self._is_protected(token):

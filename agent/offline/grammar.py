@@ -47,6 +47,49 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "limit",
+        (
+            r"^(?:and |so |but )*(?:what|how|which|where|show|tell|do|am|is)\b.*"
+            r"\b(?:my|our|the) (?:approval |spending |order |purchase |own )*limits?\b",
+        ),
+    ),
+    (
+        "sales",
+        (
+            r"\bdid\b.*\bsell\b|\b(?:did|have|has|had|was|were|been)\b.*\bsold\b",
+            r"\bhow (?:much|many)\b.*\bsold\b|\bwe sold\b",
+            r"\b(?:sales|demand) history\b|\b(?:past|previous|historic(?:al)?) (?:sales|demand)\b",
+        ),
+    ),
+    (
+        "suppliers",
+        (
+            r"^(?:please )?(?:list|show|which|what|who are|how many)\b(?: me)?(?: all)?(?: of)?"
+            r"(?: the| our| my| your)? (?:suppliers|vendors)\b(?: do (?:we|you|i) (?:have|use|know)"
+            r"| are there| have we| we have| exist)?[ ?.!]*$",
+        ),
+    ),
+    (
+        "excess",
+        (
+            r"\b(?:have|got|hold|own|carry|sit(?:ting)? on)\b(?!.*xqty).*\btoo (?:much|many)\b",
+        ),
+    ),
+    (
+        "stockouts",
+        (
+            r"^(?:what|which|who|anything|is anything|does anything|show|list)\b(?!.*xitem).*"
+            r"\b(?:run|runs|running|go|goes|going) (?:out|dry|short)\b",
+        ),
+    ),
+    (
+        "draft",
+        (
+            r"^(?:urgent(?:ly)?[ !,:.-]*)?(?:please )?(?:we |i )?(?:urgently |really |also )?need "
+            r"xqty xitem\b",
+        ),
+    ),
+    (
         "simulate",
         (
             r"^(?:let's )?say xsupplier\b|\bthen what\b|\bwhat would that (?:save|do|mean)\b",
@@ -235,6 +278,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             r"\b(?:run|runs|running) (?:out|dry)\b.*\bxitem",
             r"\bxitem\b.*\b(?:run|runs|running) (?:out|dry)\b",
             r"^xitem(?: stock)? ?\??$",
+            r"^(?:the )?(?:current )?(?:stock|soh|on hand|inventory|cover)(?: level)? (?:of|for) ",
         ),
     ),
     (

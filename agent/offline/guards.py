@@ -62,6 +62,12 @@ _MASTER = re.compile(
     r"exchange rates?|service levels?|all the)\b"
     r"|^(?:please )?delete xitem$|\bsql\b|\bdelete from\b|\bdrop (?:the )?(?:\w+ )?table\b"
 )
+_BULK = re.compile(
+    r"^(?:then |and |please |now |can you |could you |just )*(?:delete|remove|wipe|clear|purge|"
+    r"erase|cancel|drop|scrap|void|withdraw) (?:all|every|everything)\b(?: of)?"
+    r"(?: the| my| our| these| those| open| pending)*(?: (?:purchase )?(?:orders?|pos?|drafts?|"
+    r"data|items?|records?|approvals?|requests?))?[ .!]*$"
+)
 _WONDERS = re.compile(r"\bwhat (?:would|will|does|happens|if)\b|\bwhat[ -]?if\b|\?$")
 _PAYS = re.compile(
     r"^(?:please )?(?:pay|wire)\b|\b(?:pay|wire|transfer)\b.*\b(?:money|invoice|funds|deposit)\b"
@@ -101,7 +107,7 @@ def refusal(text: str) -> str | None:
         text: De-lexicalised text in lower case.
 
     Returns:
-        "instructions", "secrets", "limits", "money", "master", "decision" or None.
+        "instructions", "secrets", "limits", "money", "bulk", "master", "decision" or None.
 
     Example:
         >>> refusal("approve xorder"), refusal("ask the manager to approve xorder")
@@ -109,7 +115,7 @@ def refusal(text: str) -> str | None:
     """
     for kind, pattern in (
         ("secrets", _SECRETS), ("instructions", _ORDERS_ME_ABOUT), ("limits", _LIMITS),
-        ("money", _PAYS), ("master", _MASTER),
+        ("money", _PAYS), ("bulk", _BULK), ("master", _MASTER),
     ):  # fmt: skip
         is_other = kind == "master" and ("xorder" in text or _WONDERS.search(text))
         if pattern.search(text) and not is_other:

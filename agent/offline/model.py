@@ -26,6 +26,7 @@ from agent.offline.entities import Linker
 from agent.offline.history import History, Json, is_correction, read_history
 from agent.offline.intents import scorer
 from agent.offline.phrasing.telling import plainly, tell
+from agent.offline.second_steps import next_calls
 from agent.offline.situation import Decision, Request, say
 from agent.offline.understanding import Understanding
 from agent.offline.vocabulary import PROTECTED
@@ -83,8 +84,11 @@ class OfflineChatModel(BaseChatModel):
         tools = _schemas(kwargs.get("tools") or [])
         if messages and is_correction(messages[-1]):
             reply = _spoken(say("answer", plainly(history.current)), "")
+        elif steps := _bound(next_calls(history.current.calls), tools):
+            reply = _spoken(Decision("tools", calls=tuple(steps)), "")
+            reply.tool_calls = _tool_calls(steps, len(messages))
         elif history.current.calls:
-            told = tell(history.current.calls, tools)
+            told = tell(history.current.calls, tools, history.current.said)
             decision = Decision("clarify" if told.is_question else "answer", text=told.text)
             asked = self._understanding(history, {}) if told.is_question else None
             reply = _spoken(decision, asked.whole_request(history) if asked else "")
@@ -124,6 +128,10 @@ def _schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
     """Properties of the arguments of each bound tool."""
     functions = [tool["function"] for tool in tools]
     return {f["name"]: dict(f.get("parameters", {}).get("properties", {})) for f in functions}
+
+
+def _bound(steps: Sequence[Request], tools: Mapping[str, Json]) -> list[Request]:
+    return [step for step in steps if step.tool in tools]
 
 
 def _offered(decision: Decision, tools: Mapping[str, Json]) -> Decision:

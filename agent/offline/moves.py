@@ -8,8 +8,9 @@ from agent.offline.entities import Linker
 from agent.offline.guards import is_question
 from agent.offline.history import Call, History, Json, rows
 from agent.offline.offers import accepted
-from agent.offline.situation import Decision, Request, Situation, ask, say, use
-from agent.offline.slots import horizon, service_level
+from agent.offline.replies import BAD_LEVEL
+from agent.offline.situation import Decision, Request, Situation, ask, call, say, use
+from agent.offline.slots import horizon, is_bad_level, service_level
 
 YES = re.compile(
     r"^(?:yes|yep|yeah|yup|ya|ok|okay|sure|please do|go ahead|go for it|do it|do that|do so|"
@@ -51,8 +52,7 @@ def answer_to_offer(s: Situation) -> Decision | None:
         return say("answer", replies.decline(s.history))
     offer = accepted(s.history.last)
     if offer is not None:
-        arguments = {name: value for name, value in offer.arguments.items() if value is not None}
-        return use(Request(offer.tool, arguments))
+        return use(*(call(offer.tool, **arguments) for arguments in offer.every))
     if duplicates_of(s.history.last.calls):
         return ask("What reason shall the approver read?", "duplicate reason")
     if text.startswith(("ok", "fine", "right", "sure")):
@@ -150,7 +150,7 @@ def completed(s: Situation) -> str | None:
     """The request that an answer completes, as one text; None if the message stands alone."""
     last = s.history.last
     request = last.whole_request
-    found = next((call for call in last.calls if call.name == "find_item" and call.is_ok), None)
+    found = next((made for made in last.calls if made.name == "find_item" and made.is_ok), None)
     if found is not None:
         return _with_choice(s, found, request)
     if last.kind != "clarify":
@@ -188,6 +188,8 @@ def follow_up(s: Situation) -> Decision | None:
     if not _FOLLOW_UP.match(s.text) or not s.history.last.calls:
         return None
     calls = s.history.last.calls
+    if any(made.name == "compute_reorder_point" for made in calls) and is_bad_level(s):
+        return ask(BAD_LEVEL, "reorder point")
     if any(made.name in _WRITES for made in calls):
         calls = tuple(Call("recommend_orders", {"sku": ""}, {}) for _ in calls[:1])
     calls = tuple(made for made in calls if made.name in _READS)

@@ -1,6 +1,6 @@
-"""What the assistant offered last, recovered from the last tool result.
+"""What the assistant offered last, recovered from the last tool results.
 
-The reply states the offer in the words of ``question``; a "yes" to it makes exactly this call.
+The reply states the offer in the words of ``question``; a "yes" to it makes exactly these calls.
 """
 
 from collections.abc import Sequence
@@ -8,23 +8,32 @@ from dataclasses import dataclass
 
 from agent.offline.history import Call, Json, Turn, rows
 
+_ORDERS = ("draft_purchase_order", "revise_purchase_order")
+
 
 @dataclass(frozen=True)
 class Offer:
-    """A call that one "yes" allows."""
+    """Calls of one tool that one "yes" allows."""
 
     tool: str
-    arguments: Json
+    every: tuple[Json, ...]
     question: str
+
+    @property
+    def arguments(self) -> Json:
+        """Arguments of the first call."""
+        return self.every[0]
 
 
 def offer_after(calls: Sequence[Call]) -> Offer | None:
     """The offer that follows from the results of one turn; the last result decides."""
     for call in reversed(calls):
-        if call.name in ("draft_purchase_order", "revise_purchase_order"):
-            return _approval(call)
+        if call.name in _ORDERS:
+            return _approval([other for other in calls if other.name in _ORDERS])
+        if call.name == "compare_suppliers" and named_supplier(calls):
+            return _from_supplier(calls)
         if call.name == "recommend_orders":
-            return _draft(call)
+            return _draft([other for other in calls if other.name == "recommend_orders"])
         if call.error == "not_found":
             return _correction(call)
     return None
@@ -43,21 +52,76 @@ def line_to_draft(line: Json) -> Json:
     return {"sku": line["sku"], "quantity": line["quantity"]}
 
 
-def _approval(call: Call) -> Offer | None:
-    data = call.data
-    approval = data.get("approval") or {}
-    if data.get("state") != "draft" or not approval.get("approver_role"):
-        return None
-    arguments = {"po_id": data["po_id"], "digest": data.get("digest")}
-    question = "Ask for approval again?" if data.get("voided_approvals") else "Request approval?"
-    return Offer("request_approval", arguments, question)
+def named_supplier(calls: Sequence[Call]) -> str | None:
+    """The supplier that the planner named for an item, beside the recommendation without it."""
+    asked = [call for call in calls if call.name == "recommend_orders"]
+    is_pair = len(asked) == 2 and "supplier" in asked[0].arguments
+    return str(asked[0].arguments["supplier"]) if is_pair else None
 
 
-def _draft(call: Call) -> Offer | None:
-    lines = [line for line in rows(call.data, "lines") if line.get("quantity")]
-    if len(lines) != 1 or lines[0].get("action", "buy") != "buy":
+def option_of(calls: Sequence[Call]) -> Json | None:
+    """What the named supplier asks for the item, if it sells it."""
+    name = (named_supplier(calls) or "").casefold()
+    compared = [call for call in calls if call.name == "compare_suppliers"]
+    options = [row for call in compared for row in rows(call.data, "options")]
+    known = [row for row in options
+             if name in (str(row.get("code")).casefold(), str(row.get("supplier")).casefold())
+             and row.get("feasible", True)]  # fmt: skip
+    return known[0] if known else None
+
+
+def recommended(calls: Sequence[Call]) -> list[Json]:
+    """Lines that could be drafted, of all recommendations of a turn that name one item."""
+    found = []
+    for call in calls:
+        lines = [line for line in rows(call.data, "lines") if line.get("quantity")]
+        if len(lines) > 1:
+            return []
+        found += [line for line in lines if line.get("action", "buy") == "buy"]
+    known: list[Json] = []
+    for line in found:
+        known += [] if any(line["sku"] == other["sku"] for other in known) else [line]
+    return [line for line in known if line.get("supplier")]
+
+
+def _approval(calls: Sequence[Call]) -> Offer | None:
+    waiting = [call.data for call in calls if call.data.get("state") == "draft"]
+    waiting = [data for data in waiting if (data.get("approval") or {}).get("approver_role")]
+    if not waiting:
         return None
-    return Offer("draft_purchase_order", {"lines": [line_to_draft(lines[0])]}, "Shall I draft it?")
+    every = tuple({"po_id": data["po_id"], "digest": data.get("digest")} for data in waiting)
+    is_again = any(data.get("voided_approvals") for data in waiting)
+    question = "Ask for approval again?" if is_again else "Request approval?"
+    question = question if len(every) == 1 else "Request approval for all of them?"
+    return Offer("request_approval", every, question)
+
+
+def _draft(calls: Sequence[Call]) -> Offer | None:
+    """One draft for each supplier of what was recommended."""
+    lines = recommended(calls)
+    suppliers = list(dict.fromkeys(str(line["supplier"]) for line in lines))
+    every = tuple(
+        {"lines": [line_to_draft(line) for line in lines if str(line["supplier"]) == name]}
+        for name in suppliers
+    )
+    if not every:
+        return None
+    question = "Shall I draft it?" if len(lines) == 1 else "Shall I draft all of them?"
+    return Offer("draft_purchase_order", every, question)
+
+
+def _from_supplier(calls: Sequence[Call]) -> Offer | None:
+    lines = recommended([call for call in calls if call.name == "recommend_orders"])
+    if len(lines) != 1:
+        return None
+    line, option = lines[0], option_of(calls)
+    if option is None:
+        question = f"Shall I draft it from {line['supplier']} instead?"
+        return Offer("draft_purchase_order", ({"lines": [line_to_draft(line)]},), question)
+    draft = {"sku": line["sku"], "quantity": line["quantity"]}
+    arguments = {"lines": [draft], "supplier": named_supplier(calls)}
+    question = f"Shall I draft it from {option.get('supplier')}?"
+    return Offer("draft_purchase_order", (arguments,), question)
 
 
 def _correction(call: Call) -> Offer | None:
@@ -65,4 +129,4 @@ def _correction(call: Call) -> Offer | None:
     if len(matches) != 1 or "sku" not in call.arguments:
         return None
     sku = str(matches[0].get("sku"))
-    return Offer(call.name, {**call.arguments, "sku": sku}, f"Did you mean {sku}?")
+    return Offer(call.name, ({**call.arguments, "sku": sku},), f"Did you mean {sku}?")

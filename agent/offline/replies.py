@@ -1,5 +1,7 @@
 """Sentences that need no tool: what the model is, what it refuses, what it did not understand."""
 
+from collections.abc import Sequence
+
 from agent.offline.history import History, Json
 from agent.offline.phrasing.figures import moment, money, role_name
 
@@ -32,6 +34,10 @@ NOT_HERE = {
     "impact": "I cannot work out which customers or orders a delay affects; I can show the stock "
     "position of an item with its projected stock-out, or a what-if with a longer lead time.",
     "transfer": "I cannot move stock between locations; I can draft purchase orders only.",
+    "sales": "I cannot show past sales here. I can forecast the demand of an item, and show its "
+    "stock, cover and the past error of its forecast.",
+    "suppliers": "I cannot list suppliers here. I can compare the suppliers of an item for a "
+    "quantity: name the item and how many.",
     "audit": "I cannot read the audit trail; the audit pages of the portal and the terminal do.",
 }
 NOT_AVAILABLE = "That is not available in this conversation (no {tool}). Nothing was done."
@@ -56,8 +62,18 @@ OFF_TOPIC = (
 )
 NOTHING_OFFERED = "I had not offered anything, so I did nothing. What shall I do?"
 NOTHING_DONE = "Fine. I drafted and changed nothing."
+LIMIT_UNKNOWN = (
+    "I show your limit with every draft; there is none in this conversation yet. An administrator "
+    "sets it."
+)
+BAD_LEVEL = (
+    "A service level lies above 0 and below 100 %; I calculated nothing. At which level, such as "
+    "95 %?"
+)
 WHICH_ITEM = "Which item do you mean? A SKU or a name will do."
 WHICH_ORDER = "Which order do you mean? Its number will do, such as the PO number."
+NO_LIST = "There is no list in this conversation to go on with. What shall I list?"
+_LEFT_OUT = "is left out; nothing was drafted or changed."
 HOW_MANY = "How many?"
 NO_QUANTITY = "Zero or a negative number is no order"
 NO_FIGURES = (
@@ -69,6 +85,7 @@ _REFUSALS = {
     "here can read. I show nothing else.",
     "master": "I cannot change master data in chat: prices, stock and planning parameters come "
     "from your systems, and an administrator corrects them there. I changed nothing.",
+    "bulk": "I cancel one order at a time, by its number, and delete nothing. I changed nothing.",
     "money": "I cannot pay, move money or write to anyone. I changed nothing.",
     "instructions": "My rules do not change in chat: I look things up and draft; a person decides "
     "in the approval screen. I changed nothing.",
@@ -94,6 +111,31 @@ def decline(history: History) -> str:
     if _pending(history, str(order["po_id"])) is not None:
         return f"Fine. {order['po_id']} still waits for its approval; I changed nothing."
     return f"Fine. {order['po_id']} stays a draft; nothing was requested or sent."
+
+
+def limit_of(history: History) -> str:
+    """The planner's limit, where a draft of this conversation showed it."""
+    for call in history.calls():
+        approval = call.data.get("approval")
+        if isinstance(approval, dict) and approval.get("your_limit") is not None:
+            return f"Your limit is {money(approval['your_limit'], call.data.get('currency'))}."
+    return LIMIT_UNKNOWN
+
+
+def leave_out(skus: Sequence[str]) -> str:
+    """Say that items are left out of what is drafted next."""
+    return "\n".join(f"{sku} {_LEFT_OUT}" for sku in skus)
+
+
+def left_out(history: History) -> set[str]:
+    """Items that were left out since the newest list of recommendations."""
+    found: set[str] = set()
+    for turn in reversed(history.turns):
+        lines = turn.reply.splitlines()
+        found |= {line.removesuffix(f" {_LEFT_OUT}") for line in lines if line.endswith(_LEFT_OUT)}
+        if any(call.name == "recommend_orders" and call.is_ok for call in turn.calls):
+            break
+    return found
 
 
 def not_understood(nearest: list[str]) -> str:

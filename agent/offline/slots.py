@@ -79,14 +79,15 @@ def _unnamed(s: Situation, *, is_write: bool) -> list[str] | Decision:
     whatever was spoken of before.
     """
     if is_write:
-        words = [word for word in s.text.split()[1:] if not word.startswith("x")]
-        if any(word.strip("?!.,") not in s.linker.protected for word in words):
-            return use(call("find_item", query=" ".join(words)[:100]))
+        words = [word.strip("?!.,") for word in s.text.split()[1:] if not word.startswith("x")]
+        unknown = [word for word in words if word not in s.linker.protected]
+        if unknown:
+            return use(call("find_item", query=" ".join(unknown)[:100]))
     match = _BACK_TO.search(s.text)
-    unknown = match["rest"] if match else ""
-    words = [word for word in unknown.split() if word not in s.linker.protected and word[0] != "x"]
-    if words and len(words) == len(unknown.split()):
-        return use(call("find_item", query=unknown[:100]))
+    rest = match["rest"] if match else ""
+    words = [word for word in rest.split() if word not in s.linker.protected and word[0] != "x"]
+    if words and len(words) == len(rest.split()):
+        return use(call("find_item", query=rest[:100]))
     focus = s.history.focus()
     if focus is not None:
         return [focus]
@@ -133,8 +134,16 @@ def service_level(s: Situation) -> float | None:
     return None if level is None else round(abs(level) / 100, 6)
 
 
+def is_bad_level(s: Situation) -> bool:
+    """A percentage that no service level can be."""
+    written = ((s.reading.text[p.start : p.end], abs(p.value)) for p in s.reading.percents)
+    return any(text.startswith("-") or not 0 < value < 100 for text, value in written)
+
+
 def reorder_point(s: Situation) -> Decision:
     """Reorder point, safety stock and order-up-to level."""
+    if is_bad_level(s):
+        return ask(replies.BAD_LEVEL, "reorder point")
     level = service_level(s)
     measure = "fill_rate" if level and re.search(r"fill.?rate|\bbeta\b", s.text) else None
     review = re.search(r"review", s.text) and s.reading.durations
@@ -173,6 +182,14 @@ def exceptions(s: Situation, types: Sequence[str] | None = None) -> Decision:
     supplier = s.reading.first("supplier")
     listed = list(types) if types else None
     return use(call("list_exceptions", types=listed, supplier=supplier, limit=_limit(s)))
+
+
+def stockouts(s: Situation) -> Decision:
+    """What is about to run out, within the days that were named."""
+    days = horizon(s)
+    supplier = s.reading.first("supplier")
+    kind = ["projected_stockout"]
+    return use(call("list_exceptions", types=kind, supplier=supplier, horizon_days=days))
 
 
 def pointed_at(s: Situation) -> list[Json]:

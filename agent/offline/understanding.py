@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from agent.offline import grammar, guards, moves, replies, slots, writes
+from agent.offline.continuing import go_on, leaves_out
 from agent.offline.entities import Linker
 from agent.offline.history import History, Json
 from agent.offline.intents import Scorer
@@ -28,6 +29,8 @@ _PLANS: dict[str, Callable[[Situation], Decision]] = {
     "late": lambda s: slots.exceptions(s, ["late_po"]),
     "unconfirmed": lambda s: slots.exceptions(s, ["unconfirmed_po"]),
     "excess": lambda s: slots.exceptions(s, ["excess"]),
+    "stockouts": slots.stockouts,
+    "limit": lambda s: say("answer", replies.limit_of(s.history)),
     "explain": slots.explain,
     "simulate": slots.simulate,
     "compare": slots.compare,
@@ -69,9 +72,11 @@ class Understanding:
         """Decide what to do about the message that waits for an answer."""
         s = self._situation(history)
         kind = guards.refusal(s.text)
+        if kind == "decision" and leaves_out(s):
+            kind = None
         if kind is not None:
             return say("refuse", replies.refuse(kind, history))
-        for move in (moves.reasoned, moves.answer_to_offer, moves.chosen):
+        for move in (go_on, moves.reasoned, moves.answer_to_offer, moves.chosen):
             decision = move(s)
             if decision is not None and not self._waits_for_yes(s):
                 return decision
@@ -154,7 +159,7 @@ class Understanding:
         if not self._has_known_word(s) or best < LEAST_SCORE:
             return say("unknown", replies.not_understood(nearest))
         if first == "refuse" and best < CLEAR_SCORE:
-            first = second
+            return second
         is_close = best < CLEAR_SCORE and best - next_best < CLEAR_LEAD
         both = first in replies.ABILITIES and second in replies.ABILITIES
         if is_close and both:

@@ -9,7 +9,8 @@ import re
 from agent.offline import amounts, replies, slots
 from agent.offline.guards import is_question
 from agent.offline.history import Json, rows
-from agent.offline.offers import line_to_draft, offer_after
+from agent.offline.offers import line_to_draft, offer_after, recommended
+from agent.offline.phrasing.figures import number, title
 from agent.offline.reading import Quantity
 from agent.offline.situation import Decision, Situation, ask, call, say, use
 
@@ -110,7 +111,10 @@ def _chosen(s: Situation) -> list[Json]:
     shown = slots.pointed_at(s)
     if shown or s.items():
         return shown
-    return s.history.recommendations() if _ALL.search(s.reading.text.lower()) else []
+    if not _ALL.search(s.reading.text.lower()):
+        return []
+    absent = replies.left_out(s.history)
+    return [line for line in s.history.recommendations() if line.get("sku") not in absent]
 
 
 def _drafted_focus(s: Situation, sku: str) -> Decision:
@@ -126,6 +130,8 @@ def _drafted_focus(s: Situation, sku: str) -> Decision:
 
 def _drafted_items(s: Situation) -> Decision:
     pairs = amounts.paired(s.reading, s.items())
+    if all(quantity is None for _, quantity in pairs):
+        return _drafted_recommended(s, [mention.value for mention, _ in pairs])
     lines: list[Json] = []
     for mention, quantity in pairs:
         known = _recommended(s, mention.value)
@@ -133,11 +139,22 @@ def _drafted_items(s: Situation) -> Decision:
             lines.append(_line(mention.value, quantity))
         elif known is not None:
             lines.append(line_to_draft(known))
-        elif len(pairs) == 1:
-            return use(call("recommend_orders", sku=mention.value))
         else:
             return ask(f"How many {mention.value}?", s.reading.text)
     return _drafted(s, lines)
+
+
+def _drafted_recommended(s: Situation, skus: list[str]) -> Decision:
+    """Items without a quantity: as they were recommended, else what is recommended now."""
+    supplier = s.reading.first("supplier")
+    shown = [line for line in (_recommended(s, sku) for sku in skus) if line is not None]
+    is_from = supplier in (None, *(line.get("supplier_code") for line in shown))
+    if len(shown) == len(skus) and is_from:
+        return _drafted(s, [line_to_draft(line) for line in shown])
+    wanted = [call("recommend_orders", sku=sku) for sku in skus]
+    if supplier and len(skus) == 1:
+        wanted.insert(0, call("recommend_orders", sku=skus[0], supplier=supplier))
+    return use(*wanted)
 
 
 def _recommended(s: Situation, sku: str) -> Json | None:
@@ -216,8 +233,7 @@ def _revise_unknown(s: Situation, number: str | None, quantity: int | None) -> D
     """An order that this conversation did not draft, or a recommendation not drafted yet."""
     offer = offer_after(s.history.last.calls)
     if number is None and offer and offer.tool == "draft_purchase_order" and quantity:
-        lines = [{**line, "quantity": quantity} for line in offer.arguments["lines"]]
-        return use(call("draft_purchase_order", lines=lines))
+        return _offered_instead(s, quantity)
     if number is None:
         return say("answer", "There is no draft in this conversation that I could change.")
     if not s.items():
@@ -229,6 +245,16 @@ def _revise_unknown(s: Situation, number: str | None, quantity: int | None) -> D
         return ask(f"To how many {skus[0]}?", s.reading.text)
     changes = [{"sku": skus[0], "quantity": quantity}]
     return use(call("revise_purchase_order", po_id=number, changes=changes))
+
+
+def _offered_instead(s: Situation, quantity: int) -> Decision:
+    """Another quantity than the one that was offered: nothing is drafted before a yes."""
+    lines = recommended([made for made in s.history.last.calls if made.data])
+    if len(lines) != 1:
+        return ask("Which item shall I draft, and how many?", s.reading.text)
+    return ask(
+        f"Draft {number(quantity)} of {title(lines[0])}?", f"draft {quantity} of {lines[0]['sku']}"
+    )
 
 
 def request(s: Situation) -> Decision:

@@ -10,6 +10,7 @@ from agent.offline.phrasing.figures import (
     percent,
     price,
     role_name,
+    shown_of,
     title,
     units,
 )
@@ -50,6 +51,13 @@ def _option(row: Json) -> str:
     if not row.get("feasible", True):
         text += f" Not possible: {row.get('reason')}".rstrip(".") + "."
     return text + _next_break(row) + _note(row)
+
+
+def named_option(name: str, option: Json | None, call: Call) -> str:
+    """What the supplier that the planner named asks, or that it does not sell the item."""
+    if option is None:
+        return f"{name} does not sell {call.data.get('sku')} in this quantity."
+    return f"As you named it: {_option(option)}"
 
 
 def _on_time(row: Json) -> str:
@@ -128,8 +136,9 @@ def orders(call: Call) -> str:
     found = rows(call.data, "orders")
     if not found:
         return "No such orders."
-    total = number(call.data.get("total") or len(found))
-    return "\n".join([f"{total} orders:" if total != "1" else "1 order:", *map(_order, found)])
+    count = max(call.data.get("total") or 0, len(found))
+    head = "1 order" if count == 1 else f"{number(count)} orders{shown_of(found, count)}"
+    return "\n".join([f"{head}:", *map(_order, found)])
 
 
 def _order(row: Json) -> str:

@@ -1,5 +1,6 @@
 """Write figures the way planners read them. Nothing here calculates; it only rounds for display."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -7,7 +8,9 @@ from typing import Any
 
 from tools.catalog.core import squeezed, text_key
 
+_ISO = re.compile(r"(?<![\w/-])\d{4}-\d{2}-\d{2}(?![\w/-])")
 _PLURALS = {"box": "boxes", "each": "", "ea": "", "unit": "units", "kg": "kg"}
+_COUNTS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ROLES = {
     "planner": "a planner",
     "approver": "an approver",
@@ -107,6 +110,16 @@ def day(value: Any) -> str:
     return f"{found.day} {found:%b}"
 
 
+def dated(text: str) -> str:
+    """A text with its ISO dates written as days; parts of longer numbers are left alone.
+
+    Example:
+        >>> dated("promised 2011-12-02, now 2011-12-15")
+        'promised 2 Dec, now 15 Dec'
+    """
+    return _ISO.sub(lambda found: day(found[0]), text)
+
+
 def moment(value: Any) -> str:
     """A time as "2 Mar 09:00".
 
@@ -131,6 +144,19 @@ def title(row: Mapping[str, Any]) -> str:
     sku, name = str(row.get("sku")), str(row.get("name") or "")
     is_same = squeezed(text_key(name)) in ("", squeezed(text_key(sku)))
     return sku if is_same else f"{sku} ({name})"
+
+
+def shown_of(shown: Sequence[object], count: int) -> str:
+    """How much of a list is here, when it is not all; in words, for no result gives this number.
+
+    Example:
+        >>> shown_of([1, 2], 24), shown_of([1, 2], 2)
+        (', the first two here', '')
+    """
+    if count <= len(shown):
+        return ""
+    few = _COUNTS[len(shown)] if len(shown) < len(_COUNTS) else ""
+    return f", the first {few} here" if few else ", as many as fit here"
 
 
 def role_name(role: Any) -> str:

@@ -61,8 +61,8 @@ def _cover(data: Json) -> list[str]:
     return sentences
 
 
-def forecast(call: Call) -> str:
-    """A forecast in words, with its range and its past error."""
+def forecast(call: Call, *, with_model: bool = False) -> str:
+    """A forecast in words, with its range and its past error; the model only when asked for."""
     data, uom = call.data, call.data.get("uom")
     total = units(_whole(data.get("cumulative_mean")), uom)
     low, high = number(data.get("cumulative_low"), 0), number(data.get("cumulative_high"), 0)
@@ -79,7 +79,7 @@ def forecast(call: Call) -> str:
             f"Over the lead time of {number(lead.get('days'))} days: {mean}"
             f" on average, {number(lead['quantile_units'], 0)} at the {level} quantile."
         )
-    sentences += _quality(data)
+    sentences += _quality(data, with_model=with_model)
     return " ".join(sentences)
 
 
@@ -87,14 +87,16 @@ def _whole(value: object) -> str:
     return number(value, 0).replace(",", "")
 
 
-def _quality(data: Json) -> list[str]:
+def _quality(data: Json, *, with_model: bool) -> list[str]:
     accuracy = data.get("accuracy") or {}
-    parts = [f"Model {data.get('model')}, demand {data.get('demand_class')}"]
+    parts = [f"model {data.get('model')}"] if with_model else []
+    parts.append(f"demand {data.get('demand_class')}")
     if accuracy.get("wmape") is not None:
         parts.append(f"past error {percent(accuracy['wmape'])} (WMAPE)")
     if accuracy.get("bias") is not None:
         parts.append(f"bias {percent(accuracy['bias'])}")
-    return [", ".join(parts) + "."]
+    text = ", ".join(parts)
+    return [f"{text[:1].upper()}{text[1:]}."]
 
 
 def reorder_point(call: Call) -> str:

@@ -23,8 +23,15 @@ def _kpi(row: Json) -> str:
         text += f" (target {_value(row['target'], row.get('unit'))}{verdict})"
     is_share = row.get("unit") in ("%", "rate")
     if is_share and row.get("numerator") is not None and row.get("denominator") is not None:
-        text += f": {number(row['numerator'])} of {number(row['denominator'])}"
+        text += f": {_share(row)}"
     return f"{text}."
+
+
+def _share(row: Json) -> str:
+    """The two numbers behind a share; those of an accuracy are its error and what it is of."""
+    if row.get("name") == "forecast_accuracy":
+        return f"error {number(row['numerator'], 0)} of {number(row['denominator'], 0)} units"
+    return f"{number(row['numerator'])} of {number(row['denominator'])}"
 
 
 def _value(value: object, unit: object) -> str:

@@ -1,5 +1,6 @@
 """Tell what to order and why: recommendations, exceptions, explanations, what-ifs."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,13 @@ from agent.offline.phrasing.figures import (
     number,
     percent,
     price,
+    shown_of,
     signed,
     title,
     units,
 )
 
+_NO_SELLER = "nobody sells it, so it cannot be ordered yet"
 MOST_LISTED = 5  # what fits beside a question; the rest is a page or a command away
 _NONE = {
     "late_po": "No late orders.",
@@ -43,12 +46,16 @@ def recommendations(call: Call) -> str:
     today = str(call.envelope.get("as_of") or "")[:10]
     if len(lines) == 1:
         return _line(lines[0], today)
-    listed = "\n".join(
-        f"{at}. {_short_line(line, today)}" for at, line in enumerate(lines[:MOST_LISTED], 1)
-    )
-    shown = f", the first {MOST_LISTED} here" if len(lines) > MOST_LISTED else ""
+    few = _few(call, lines)
+    listed = "\n".join(f"{at}. {_short_line(line, today)}" for at, line in enumerate(few, 1))
+    shown = shown_of(few, count)
     head = f"{number(count)} items need action, {total} in all, by value at risk{shown}:"
     return f'{head}\n{listed}\nSay for example "draft the first one".'
+
+
+def _few(call: Call, found: list[Json]) -> list[Json]:
+    """What fits beside a question, or as many as were asked for."""
+    return found if call.arguments.get("limit") else found[:MOST_LISTED]
 
 
 def _line(line: Json, today: str) -> str:
@@ -56,6 +63,8 @@ def _line(line: Json, today: str) -> str:
         position = number(line.get("inventory_position"))
         point = number(line.get("reorder_point"), 0)
         return f"{title(line)}: no order needed, position {position} against {point}."
+    if not line.get("supplier"):
+        return f"{title(line)}: {_NO_SELLER}."
     unit_price = price(line.get("unit_price"))
     parts = [
         f"{title(line)}: position {number(line.get('inventory_position'))} against reorder "
@@ -64,12 +73,15 @@ def _line(line: Json, today: str) -> str:
         f"{unit_price}, {money(line.get('amount'), line.get('currency'))}"
         f"{_rec_id(line)}{_deadline(line, today)}.",
     ]
+    runs_out, lands = line.get("stockout_in_days"), line.get("arrival_in_days")
+    if runs_out is not None and lands is not None and runs_out < lands:
+        parts.append("It lands after the shelf is empty; ask me to compare suppliers.")
     return " ".join(parts)
 
 
 def _short_line(line: Json, today: str) -> str:
     """One item of a list: what to order first, then why."""
-    if not line.get("quantity"):
+    if not line.get("quantity") or not line.get("supplier"):
         return _line(line, today)
     amount = money(line.get("amount"), line.get("currency"))
     quantity = units(line.get("quantity"), line.get("uom"))
@@ -109,9 +121,10 @@ def exceptions(call: Call) -> str:
     if not found:
         types = call.arguments.get("types") or []
         return _NONE.get(str(types[0]), "No exceptions.") if len(types) == 1 else "No exceptions."
-    listed = "\n".join(f"{at}. {_exception(row)}" for at, row in enumerate(found[:MOST_LISTED], 1))
-    total = number(call.data.get("total") or len(found))
-    return f"{total} to look at, by value at risk:\n{listed}"
+    few = _few(call, found)
+    listed = "\n".join(f"{at}. {_exception(row)}" for at, row in enumerate(few, 1))
+    total = call.data.get("total") or len(found)
+    return f"{number(total)} to look at, by value at risk{shown_of(few, total)}:\n{listed}"
 
 
 def counts(call: Call) -> str:
@@ -133,12 +146,12 @@ def _exception(row: Json) -> str:
 def explanation(call: Call) -> str:
     """How a recommended quantity came about, and what another quantity would mean."""
     data, inputs = call.data, call.data.get("inputs") or {}
-    supplier = f" from {data['supplier']}" if data.get("supplier") else ""
+    if not data.get("supplier"):
+        return f"{title(data)}: {_NO_SELLER}."
+    supplier = f" from {data['supplier']}"
     total = units(data.get("quantity"), data.get("uom"))
     lines = [f"{title(data)}: {total}{supplier}{_amount(inputs)}."]
-    lines += _derivation(inputs, data.get("quantity")) or [
-        f"- {_term(term)}" for term in rows(data, "waterfall")
-    ]
+    lines += _derivation(data, inputs) or [f"- {_term(term)}" for term in rows(data, "waterfall")]
     lines += [_alternative(row, inputs) for row in rows(data, "alternatives")]
     return "\n".join(lines)
 
@@ -155,20 +168,28 @@ def _amount(inputs: Json) -> str:
     return f" at {price(inputs.get('unit_price'))} each, {amount}"
 
 
-def _derivation(inputs: Json, quantity: Any) -> list[str]:
+def _window(data: Json) -> str:
+    """How long the first term lasts: lead time plus review, as its label says."""
+    labels = [str(term.get("label")) for term in rows(data, "waterfall")]
+    found = (re.search(r"\bover ([\d.]+) days", label) for label in labels)
+    days = next((match[1] for match in found if match), None)
+    return f"{number(days)} days (lead time and review)" if days else "lead time and review"
+
+
+def _derivation(data: Json, inputs: Json) -> list[str]:
     """The way to the need in one sentence, if the inputs give all of it."""
     names = ("lead_time_days", "lead_time_demand", "safety_stock", "reorder_point", "order_up_to",
              "inventory_position", "need")  # fmt: skip
     if any(inputs.get(name) is None for name in names):
         return []
     n = {name: number(value, 0) for name, value in inputs.items() if _is_number(value)}
-    days = number(inputs["lead_time_days"])
+    packing = _packing(inputs, data.get("quantity"))
     return [
-        f"Demand over {days} days {n['lead_time_demand']} + safety stock {n['safety_stock']} = "
+        f"Demand over {_window(data)} {n['lead_time_demand']} + safety stock {n['safety_stock']} = "
         f"reorder point {n['reorder_point']}; with {n.get('cover_days', 'the')} days of cover the "
         f"order-up-to level is {n['order_up_to']}; minus position {n['inventory_position']} "
         f"({n.get('on_hand', '?')} on hand - {n.get('allocated', '0')} allocated + "
-        f"{n.get('on_order', '0')} on order) leaves {n['need']}{_packing(inputs, quantity)}."
+        f"{n.get('on_order', '0')} on order) leaves {n['need']}{packing}."
     ]
 
 
