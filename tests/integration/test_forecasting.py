@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import Session, select
 
 from db.models.catalog import Item, Location
-from db.models.planning import Forecast, ForecastRun
+from db.models.planning import Forecast, ForecastRun, Recommendation
 from db.models.stock import StockLevel
 from db.session import Database
 from db.types import Actor, DemandClass, Role
@@ -23,6 +23,12 @@ from tools.forecasting.service import (
     run_forecasts,
 )
 from tools.forecasting.tool import forecast_demand
+from tools.replenishment.service import plan_all
+from tools.replenishment.tool import (
+    compute_reorder_point,
+    explain_recommendation,
+    recommend_orders,
+)
 from tools.wrapping import ToolContext
 
 
@@ -170,6 +176,36 @@ class TestRunForecasts:
             place = session.get_one(Location, ids["main"])
             answer = forecast_for(session, session.get_one(Item, row.item_id), place, clock=clock)
             assert 0 < answer.total_low < answer.total_mean < answer.total_high
+
+    def test_a_typing_error_on_the_last_day_buys_nothing_and_is_told(
+        self, database: Database, clock: FixedClock
+    ) -> None:
+        with database.write() as session:
+            world = make_world_p(session)
+            load = make_load(session)
+            units = np.random.default_rng(5).poisson(20, 364).tolist()
+            make_demand(session, world.widget, world.main, load, units=[*units, 100_000])
+            item, place = world.widget.id, world.main.id
+
+        run_forecasts(database, clock=clock)
+        with database.write() as session:
+            plan_all(session, clock=clock, company=Company(currency="USD"))
+
+        note = "set aside as outlier: 100,000 on 1 Mar 2026"
+        actor = Actor(user_id=1, login="paul", name="Paul", role=Role.PLANNER)
+        context = ToolContext(database.read, database.write, actor, clock, Company(currency="USD"))
+        with database.read() as session:
+            row = latest_forecast(session, item, place)
+            assert row is not None
+            assert max(row.mean) < 30
+            assert note in row.warnings
+            advice = session.exec(select(Recommendation)).one()
+            assert "outlier_set_aside" in advice.flags
+            assert advice.order_units < 2000
+        for tool in (forecast_demand, compute_reorder_point, explain_recommendation):
+            assert note in tool.call(context, {"sku": "WIDGET-A"})["warnings"]
+        for line in recommend_orders.call(context, {})["data"]["lines"]:
+            assert "outlier_set_aside" in line["flags"]
 
     def test_without_sales_there_is_nothing_to_forecast(
         self, database: Database, clock: FixedClock

@@ -5,7 +5,7 @@ first sale of a series; behind it every period counts, zeros included, up to the
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
@@ -24,8 +24,32 @@ ADI_CUT = 1.32
 CV2_CUT = 0.49
 NEIGHBOUR_PERIODS = 14  # on each side of a censored day
 EXCLUDED_FLAG = "one_off"  # a tender that will not come again; an outlier or an event still counts
+EVENT_FLAG = "event"  # somebody said that this day was real
+OUTLIER_MEDIANS = 20  # times the median period with demand, and
+OUTLIER_HIGHS = 20  # times the 99th percentile of the other periods: a typing error, no bulk order
+OUTLIER_NEEDS = 5  # periods with demand before anything can be called unusual
+OUTLIER_NOTE = "set aside as outlier"
 _LEAST_WEEKS = 8
 _MONDAY = 0
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """One period so far above all others that it was taken for an error and set aside."""
+
+    series: int  # row of the panel
+    on: date
+    units: int
+
+    @property
+    def note(self) -> str:
+        """Say what was set aside.
+
+        Example:
+            >>> Outlier(0, date(2026, 3, 2), 100_000).note
+            'set aside as outlier: 100,000 on 2 Mar 2026'
+        """
+        return f"{OUTLIER_NOTE}: {self.units:,} on {self.on.day} {self.on:%b %Y}"
 
 
 @dataclass(frozen=True)
@@ -39,6 +63,7 @@ class Panel:
         is_missing: Shape (n, periods); periods whose units were filled, not observed.
         until: Last day of the last period.
         grain: "D" for days, "W" for weeks.
+        outliers: Periods that were set aside as errors; they are missing too.
     """
 
     item_ids: IntArray
@@ -47,6 +72,7 @@ class Panel:
     is_missing: BoolArray
     until: date
     grain: Grain = "D"
+    outliers: tuple[Outlier, ...] = ()
 
     @property
     def period_days(self) -> int:
@@ -137,6 +163,35 @@ def filled(units: FloatArray, is_missing: BoolArray) -> FloatArray:
     return np.where(is_missing & np.isfinite(units), np.maximum(units, estimate), units)
 
 
+def unbelievable(units: FloatArray) -> BoolArray:
+    """Mark periods that are a typing error rather than demand.
+
+    Far above the median *and* far above the highest of the other periods: a bulk order is 5 to 15
+    times the highest one before it, a slipped quantity thousands of times. On the demo shop one
+    of 97,000 days is marked.
+
+    Args:
+        units: Panel of shape (n, periods), NaN before the first sale.
+
+    Returns:
+        Same shape.
+
+    Example:
+        >>> unbelievable(np.array([[20.0, 21, 19, 22, 18, 20, 100_000]]))[0].tolist()[-2:]
+        [False, True]
+    """
+    count, rows = np.isfinite(units).sum(axis=1), np.arange(len(units))
+    ordered = np.sort(units, axis=1)  # NaN last
+    top = np.maximum(1, count // 100)
+    high = np.nan_to_num(ordered[rows, np.maximum(count - 1 - top, 0)])
+    sold = (ordered > 0).sum(axis=1)
+    middle = np.minimum(count - sold + sold // 2, units.shape[1] - 1)
+    median = np.nan_to_num(ordered[rows, middle])
+    bound = np.maximum(OUTLIER_MEDIANS * median, OUTLIER_HIGHS * high)
+    bound = np.where(sold > OUTLIER_NEEDS, bound, np.inf)
+    return np.asarray(units > bound[:, None])
+
+
 def _window_sum(values: FloatArray) -> FloatArray:
     """Sum over NEIGHBOUR_PERIODS before and behind each period."""
     periods = values.shape[1]
@@ -167,7 +222,8 @@ def dense_panel(frame: pd.DataFrame, *, until: date, most_days: int = 1100) -> P
     """Lay sparse demand rows on a dense calendar that ends at ``until``.
 
     A series starts at its first sale; a day without a row is zero demand. Days out of stock and
-    days flagged ``one_off`` are missing and get filled. A weekly row is dated by the last day of
+    days flagged ``one_off`` are missing and get filled, and so are days far above anything else
+    (``unbelievable``) unless they are flagged ``event``. A weekly row is dated by the last day of
     its week, or by its Monday.
 
     Args:
@@ -219,4 +275,15 @@ def _scatter(
     started = np.maximum.accumulate(units > 0, axis=1)
     units[~started] = np.nan
     is_missing &= started
-    return Panel(keys[:, 0], keys[:, 1], filled(units, is_missing), is_missing, end, grain)
+    is_event = np.zeros(shape, dtype=np.bool_)
+    is_event[row, column] = (frame["flag"] == EVENT_FLAG).to_numpy()[keep]
+    strange = unbelievable(units) & ~is_event
+    step = timedelta(days=7 if grain == "W" else 1)
+    outliers = tuple(
+        Outlier(int(k), end - step * int(periods - 1 - at), round(units[k, at]))
+        for k, at in zip(*np.nonzero(strange), strict=True)
+    )
+    units[strange] = 0.0
+    is_missing |= strange
+    known = filled(units, is_missing)
+    return Panel(keys[:, 0], keys[:, 1], known, is_missing, end, grain, outliers)

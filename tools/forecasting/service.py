@@ -294,7 +294,9 @@ def _silent_pairs(session: Session, frame: pd.DataFrame) -> list[tuple[int, int]
 
 
 def _warn_of_flags(frame: pd.DataFrame, panel: Panel, batch: Batch) -> None:
-    """Tell about flagged outliers and about locations whose sales stopped arriving."""
+    """Tell about outliers and about locations whose sales stopped arriving."""
+    for outlier in panel.outliers:
+        batch.warnings[outlier.series].append(outlier.note)
     outliers = frame[frame["flag"] == "outlier"].groupby(["item_id", "location_id"]).size()
     last = frame.groupby("location_id")["on"].max()
     late = last[last < last.max() - pd.Timedelta(days=_LATE_DAYS[panel.grain])]

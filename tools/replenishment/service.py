@@ -197,6 +197,15 @@ class OrderList:
             "items_without_need": self.without_need,
         }
 
+    def notes(self, limit: int) -> list[str]:
+        """Return the warnings, with what was set aside from the demand behind the lines shown."""
+        shown = self.lines[:limit]
+        return self.warnings + [
+            f"{item.sku}: {note}"
+            for c, item in shown
+            for note in c.recommendation.inputs["set_aside"]
+        ]
+
     def refs(self, limit: int) -> list[str]:
         """Return the numbers of the stored recommendations shown."""
         return [c.public_id for c, _ in self.lines[:limit] if c.public_id]
@@ -371,5 +380,5 @@ def _explained(
         public_id=None if row.id is None else f"R-{row.id}",
         covered_by=covered,
         as_of=clock.now() if run is None else run.as_of_at,
-        warnings=[f"not counted here: {names}"] if since else [],
+        warnings=([f"not counted here: {names}"] if since else []) + row.inputs["set_aside"],
     )

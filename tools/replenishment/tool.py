@@ -72,7 +72,10 @@ def recommend_orders(  # noqa: D417  (session and context are not arguments for 
         session, clock=context.clock, company=context.company, item=item, supplier=seller
     )
     return Result(
-        listed.data(limit), as_of=listed.as_of, warnings=listed.warnings, refs=listed.refs(limit)
+        listed.data(limit),
+        as_of=listed.as_of,
+        warnings=listed.notes(limit),
+        refs=listed.refs(limit),
     )
 
 

@@ -142,3 +142,36 @@ class TestDensePanel:
     def test_refuses_negative_demand(self) -> None:
         with pytest.raises(InvalidInput, match="-3"):
             dense_panel(_frame([(1, MONDAY, -3)]), until=MONDAY)
+
+
+class TestOutliers:
+    def _frame(self, units: list[int], flag: str = "") -> pd.DataFrame:
+        days = pd.date_range("2026-01-01", periods=len(units))
+        flags = [""] * (len(units) - 1) + [flag]
+        return pd.DataFrame(
+            {"item_id": 1, "location_id": 1, "on": days, "units": units, "is_in_stock": True,
+             "flag": flags}
+        )  # fmt: skip
+
+    def test_a_typing_error_is_missing_and_named(self) -> None:
+        panel = dense_panel(self._frame([20, 22, 18] * 20 + [100_000]), until=date(2026, 3, 2))
+
+        assert [o.note for o in panel.outliers] == ["set aside as outlier: 100,000 on 2 Mar 2026"]
+        assert panel.is_missing[0, -1]
+        assert panel.units[0, -1] == pytest.approx(20, abs=1)
+
+    @pytest.mark.parametrize("units", [
+        [20, 22, 18] * 20 + [300],  # a bulk order, 14 times the highest day
+        [0, 0, 0, 1] * 15 + [15],  # nothing on most days: the median of days with demand counts
+        [3, 100_000],  # two days are no pattern
+    ])  # fmt: skip
+    def test_real_demand_stays(self, units: list[int]) -> None:
+        panel = dense_panel(self._frame(units), until=date(2026, 3, 2))
+
+        assert panel.outliers == ()
+        assert np.nanmax(panel.units) == max(units)
+
+    def test_what_somebody_called_an_event_stays(self) -> None:
+        frame = self._frame([20, 22, 18] * 20 + [100_000], "event")
+
+        assert dense_panel(frame, until=date(2026, 3, 2)).outliers == ()

@@ -10,6 +10,7 @@ import numpy as np
 
 from db.types import Action, SafetyStockMethod
 from tools.cases.core import Case
+from tools.demand.core import OUTLIER_NOTE
 from tools.offers.core import LeadTime, Offer, arrival_on
 from tools.planning.core.explanation import cover_of, waterfall
 from tools.planning.core.plan import (
@@ -260,6 +261,9 @@ def _policy_inputs(row: _Row) -> dict[str, Any]:
         "demand_class": None if outlook is None else outlook.demand_class.value,
         "model": None if outlook is None else outlook.model,
         "adi": None if outlook is None else outlook.adi,
+        "set_aside": []
+        if outlook is None
+        else [note for note in outlook.warnings if note.startswith(OUTLIER_NOTE)],
     }
 
 
@@ -323,6 +327,8 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
     conditions = {
         "no_forecast": case.outlook is None,
         "too_little_history": case.is_new,
+        "outlier_set_aside": case.outlook is not None
+        and any(note.startswith(OUTLIER_NOTE) for note in case.outlook.warnings),
         "old_forecast": case.outlook is not None
         and (row.today - case.outlook.as_of_on).days > OLD_FORECAST_DAYS,
         "not_bought_any_more": not case.is_buyable,

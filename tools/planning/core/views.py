@@ -16,7 +16,7 @@ def heading(advice: Advice) -> Json:
 
 
 def missing_notes(advice: Advice) -> list[str]:
-    """Say which basis of a plan is missing."""
+    """Say which basis of a plan is missing or was changed."""
     notes = {
         "no_forecast": "there is no forecast for this item yet",
         "too_little_history": "too few days of sales to plan from",
@@ -27,7 +27,8 @@ def missing_notes(advice: Advice) -> list[str]:
         "no_supplier": "nobody sells this item",
         "quoted_lead_time": "the lead time is quoted, not measured",
     }
-    return [text for flag, text in notes.items() if flag in advice.flags]
+    found = [text for flag, text in notes.items() if flag in advice.flags]
+    return found + list(advice.inputs["set_aside"])
 
 
 def is_planned(advice: Advice) -> bool:
