@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import Session
+from sqlmodel import Session, select
 
+from db.models.purchasing import PurchaseOrderRevision
 from db.session import Database
 from tests.conftest import NOW
 from tests.factories import make_users
 from tests.factories_orders import Desk
+from tools.audit.core.chain import document_hash
 from tools.audit.service import append, verify
 
 
@@ -91,6 +93,31 @@ def test_tampering_is_found_at_the_first_bad_row(
     assert problem in report.problem
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "mac = 'm\u00e4c'", "mac = x'ff'", "before = '[]'", "after = '{\"number\": 1.5}'",
+        "after = '{'", "after = x'ff00'", "at = 'yesterday'", "at = 5", "actor = x'c3'",
+        "after = '{\"number\": NaN}'", "actor_kind = 'alien'",
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_read_is_the_first_bad_one(
+    sqlite_database: Database, broken: str
+) -> None:
+    _fill(sqlite_database)
+
+    _tamper(
+        sqlite_database,
+        "PRAGMA ignore_check_constraints = ON",
+        f"UPDATE audit_event SET {broken} WHERE seq = 3",
+    )
+
+    with sqlite_database.read() as session:
+        report = verify(session)
+    assert (report.ok, report.first_bad_seq) == (False, 3), report.problem
+    assert "row 3" in report.problem
+
+
 def test_an_edit_and_a_deletion_are_found_on_every_database(database: Database) -> None:
     _fill(database)
 
@@ -161,6 +188,90 @@ class TestOrdersAreProven:
         assert not report.ok
         assert "PO-2001" in report.problem
         assert problem in report.problem
+
+    @pytest.mark.parametrize(
+        ("statement", "named"),
+        [
+            ("UPDATE purchase_order SET sent_at = NULL, state = 'approved'", "PO-2001"),
+            ("UPDATE purchase_order SET total_minor = 1", "PO-2001"),
+            ("UPDATE purchase_order SET currency = 'EUR'", "PO-2001"),
+            ("UPDATE purchase_order SET supplier_id = supplier_id + 1", "PO-2001"),
+            ("UPDATE purchase_order SET need_by_on = '2026-04-01'", "PO-2001"),
+            ("UPDATE purchase_order SET is_imported = true", "PO-2001"),
+            ("UPDATE purchase_order_line SET ordered_units = 1, amount_minor = unit_price_minor"
+             " WHERE order_id IN (SELECT id FROM purchase_order WHERE number = 'PO-2001')",
+             "PO-2001"),
+            ("UPDATE approval SET decided_by_id = requested_by_id", "a-31"),
+            ("UPDATE approval SET total_minor = 5", "a-31"),
+            ("UPDATE approval SET requested_by_id = decided_by_id", "a-31"),
+            ("UPDATE approval SET consumed_at = NULL", "a-31"),
+            ("UPDATE approval SET revision = 2", "a-31"),
+            ("UPDATE outbox SET payload = '{}'", "po:PO-2001:v1:"),
+            ("UPDATE outbox SET payload = '[1.5]'", "po:PO-2001:v1:"),
+            ("DELETE FROM outbox", "PO-2001"),
+            ("UPDATE purchase_order_revision SET content = '{}'", "PO-2001"),
+            ("UPDATE purchase_order_revision SET fingerprint = 'x'", "PO-2001"),
+            ("DELETE FROM purchase_order_revision", "PO-2001"),
+        ],
+    )  # fmt: skip
+    def test_a_row_that_contradicts_the_trail_is_named(
+        self, database: Database, tmp_path: Path, statement: str, named: str
+    ) -> None:
+        desk = Desk(database, tmp_path)
+        desk.sent()
+        table = "purchase_order_revision"
+        off = [f"DROP TRIGGER {table}_no_update", f"DROP TRIGGER {table}_no_delete"]
+        if not database.is_sqlite:
+            off = [f"ALTER TABLE {table} DISABLE TRIGGER ALL"]
+        with database.write() as session:
+            for step in (*off, statement):
+                own = (
+                    " WHERE number = 'PO-2001'" if step.startswith("UPDATE purchase_order ") else ""
+                )
+                session.execute(text(step + own))
+
+        report = desk.audit()
+
+        assert not report.ok
+        assert named in report.problem
+
+    def test_an_order_rewritten_everywhere_contradicts_the_trail(
+        self, sqlite_database: Database, tmp_path: Path
+    ) -> None:
+        desk = Desk(sqlite_database, tmp_path)
+        desk.sent()
+        order = desk.order()
+
+        with sqlite_database.write() as session:
+            session.execute(text("DROP TRIGGER purchase_order_revision_no_update"))
+            revision = session.exec(select(PurchaseOrderRevision)).one()
+            content = {**revision.content, "ship_to": "EAST"}
+            forged = document_hash(content)
+            revision.content, revision.fingerprint = content, forged
+            session.flush()
+            session.execute(text("UPDATE location SET code = 'EAST'"))
+            for table in ("purchase_order", "approval"):
+                session.execute(
+                    text(f"UPDATE {table} SET fingerprint = :new WHERE fingerprint = :old"),
+                    {"new": forged, "old": order.fingerprint},
+                )
+
+        report = desk.audit()
+        assert "fingerprint is" in report.problem
+        assert "PO-2001" in report.problem or "a-31" in report.problem
+
+    def test_later_changes_of_master_data_accuse_nobody(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        desk = Desk(database, tmp_path)
+        desk.sent()
+
+        with database.write() as session:
+            session.execute(text("UPDATE item SET name = 'Widget of another name'"))
+            session.execute(text("UPDATE supplier SET email = 'new@acme.example'"))
+            session.execute(text("UPDATE supplier_item SET pack_units = 60"))
+
+        assert desk.audit().ok
 
     def test_an_order_set_to_sent_by_hand_is_named(
         self, sqlite_database: Database, tmp_path: Path

@@ -206,6 +206,7 @@ class TestFailure:
         assert came.state is OutboxState.DEAD
         assert "not what was approved" in came.error
         assert desk.files() == []
+        assert "payload is" in desk.audit().problem
 
     def test_a_claim_that_was_lost_is_not_called_delivered(
         self, desk: Desk, caplog: pytest.LogCaptureFixture

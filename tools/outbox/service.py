@@ -18,7 +18,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from db.models.purchasing import Outbox, PurchaseOrder
 from db.types import Actor, OutboxState
 from tools.audit import service as audit
-from tools.audit.core import document_hash
+from tools.audit.core.chain import document_hash
 from tools.errors import Conflict, Forbidden, NotFound, Stale
 from tools.identity.core import can_settle, with_article
 from tools.outbox.core import LEASE, Failure, Settlement, after_failure, retry_delay

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.audit.core import (
+from tools.audit.core.chain import (
     GENESIS,
     Entry,
     canonical_json,

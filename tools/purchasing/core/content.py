@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from tools.audit.core import document_hash
+from tools.audit.core.chain import document_hash
 
 FORMAT = "quartermaster/purchase-order/v2"
 DIGEST_LENGTH = 12  # shortest prefix of a fingerprint that may stand for it

@@ -11,7 +11,7 @@ from db.models.identity import User
 from db.models.purchasing import Approval, Outbox, PurchaseOrder
 from db.types import Actor, ApprovalState, ItemStatus, OrderState, Role
 from tools.audit import service as audit
-from tools.audit.core import document_hash
+from tools.audit.core.chain import document_hash
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import ApprovalRequired, Conflict, Forbidden
