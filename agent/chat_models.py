@@ -52,3 +52,11 @@ def build_chat_model(
         max_retries=1,
         extra_body={"max_tokens": max_tokens},
     )
+
+
+def warm_up(model: BaseChatModel) -> None:
+    """Let the offline model fit itself to its examples; a served model is not asked anything."""
+    from agent.offline.model import OfflineChatModel
+
+    if isinstance(model, OfflineChatModel):
+        model.invoke("hello")

@@ -16,13 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from agent import records
+from agent.chat_models import warm_up
 from agent.graph import RECURSION_LIMIT, build_graph
-from agent.heartbeat import Heartbeat
+from agent.heartbeat import Heartbeat, TurnStopped, Watch
 from agent.journal import Listener, RunJournal
 from agent.memory import open_memory
 from agent.state import State, Turn, TurnContext
 from agent.toolbox import all_tools, tools_for
-from db.models.conversation import Message, Run, RunEvent, Thread
+from db.models.conversation import Message, RunEvent, Thread
 from db.models.identity import User
 from db.models.purchasing import Approval, PurchaseOrder
 from db.session import Database
@@ -160,7 +161,8 @@ class Conversations:
 
         Raises:
             NotFound: There is no such run.
-            Conflict: Another run kept the thread busy for too long; this one stays queued.
+            Conflict: Another run kept the thread busy for too long, and this one stays queued; or
+                it was cancelled while it worked.
         """
         claimed = self._claim(run_id)
         if claimed is not None:
@@ -171,6 +173,8 @@ class Conversations:
         with self._heart.keep(claimed):
             try:
                 reply, state = self._answer(claimed, journal), RunState.COMPLETED
+            except TurnStopped:
+                reply, state = records.INTERRUPTED, RunState.CANCELLED
             except Exception:
                 incident = uuid4().hex[:8]
                 logger.exception("turn failed", extra={"run": claimed.run_id, "incident": incident})
@@ -179,14 +183,16 @@ class Conversations:
                 self._finish(claimed, journal, records.INTERRUPTED, RunState.CANCELLED)
                 raise
             try:
-                self._finish(claimed, journal, reply, state)
+                is_ours = self._finish(claimed, journal, reply, state)
             except Conflict:
                 raise
             except Exception:  # something of this turn cannot be stored: close it without that
                 incident = uuid4().hex[:8]
                 logger.exception("turn lost", extra={"run": claimed.run_id, "incident": incident})
                 bare = self._journal(claimed, on_event)
-                self._finish(claimed, bare, _apology(incident), RunState.FAILED)
+                is_ours = self._finish(claimed, bare, _apology(incident), RunState.FAILED)
+        if not is_ours:
+            raise Conflict(f"run {claimed.run_id} was cancelled; its answer is dropped")
 
     def _journal(self, claimed: records.Claim, on_event: Listener | None) -> RunJournal:
         return RunJournal(
@@ -215,41 +221,15 @@ class Conversations:
             rows = select(Message).where(Message.thread_id == thread_id)
             return records.detached(session, rows.order_by(col(Message.id)))
 
-    def get_run(self, actor: Actor, run_id: int) -> Run:
-        """Return a run in a thread of this person.
-
-        Raises:
-            NotFound: There is none.
-        """
-        with self._database.read() as session:
-            run = session.get(Run, run_id)
-            if run is None:
-                raise NotFound(f"there is no run {run_id!r}")
-            records.check_owner(session, actor, run.thread_id)
-            session.expunge(run)
-        return run
-
-    def queued(self, *, limit: int = 50) -> list[int]:
-        """Return the ids of runs that wait for a worker, oldest first."""
-        with self._database.read() as session:
-            rows = select(Run.id).where(Run.state == RunState.QUEUED)
-            return list(session.exec(rows.order_by(col(Run.id)).limit(limit)))
-
     def recover(self) -> int:
         """Queue runs again whose worker died, or give them up; return how many there were."""
         with self._database.write() as session:
             return records.recover(session, self._clock.now())
 
-    def delete_thread(self, actor: Actor, thread_id: str) -> None:
-        """Forget a conversation; orders, approvals and the audit trail stay.
-
-        Raises:
-            NotFound: The person has no such thread.
-        """
-        with self._database.write() as session:
-            records.check_owner(session, actor, thread_id)
-            records.forget_thread(session, thread_id)
-        self._memory.delete_thread(thread_id)
+    def warm(self) -> None:
+        """Prepare the model, so that the first turn need not wait for that."""
+        with tracing_context(enabled=False):
+            warm_up(self._model)
 
     def close(self) -> None:
         """Stop the heartbeat and close the memory file."""
@@ -266,7 +246,8 @@ class Conversations:
         holder: str | None = None,
     ) -> tuple[int, records.Claim | None]:
         text = records.checked_text(text)
-        message = {"thread_id": thread_id, "role": "user", "text": text, "client_key": client_key}
+        key = records.message_key(client_key)
+        message = {"thread_id": thread_id, "role": "user", "text": text, "client_key": key}
         return self._queue(message, actor.user_id, {"text": text}, owner=actor, holder=holder)
 
     def _queue(
@@ -327,7 +308,12 @@ class Conversations:
             return records.claim(session, run_id, holder=holder, now=now, lease=self._lease)
 
     def _answer(self, claimed: records.Claim, journal: RunJournal) -> str:
-        """Run the graph and return what it said last."""
+        """Run the graph and return what it said last.
+
+        Raises:
+            TurnStopped: Somebody cancelled the run, or another worker has the thread.
+        """
+        watch = Watch(self._database, claimed)
         asking = ToolContext(
             read=self._database.read,
             write=self._database.write,
@@ -342,6 +328,7 @@ class Conversations:
             model=self._model,
             toolbox=tools_for(claimed.actor, self._core_only, tools=self._tools),
             journal=journal,
+            stop_if_unwanted=watch.stop_if_unwanted,
             prompt_budget=self._prompt_budget,
             brief=self._core_only,
         )
@@ -349,7 +336,8 @@ class Conversations:
         turn = Turn(id=claimed.turn, decision=claimed.decision)
         state = State(messages=list(said), turn=turn)
         config = RunnableConfig(
-            configurable={"thread_id": claimed.thread_id}, recursion_limit=RECURSION_LIMIT
+            configurable={"thread_id": claimed.thread_id, "may_save": watch.is_wanted},
+            recursion_limit=RECURSION_LIMIT,
         )
         end: dict[str, Any] = {}
         with tracing_context(enabled=False):
@@ -361,7 +349,8 @@ class Conversations:
 
     def _finish(
         self, claimed: records.Claim, journal: RunJournal, reply: str, state: RunState
-    ) -> None:
+    ) -> bool:
+        """Close the run with these words; False when it was cancelled, which drops them."""
         said: list[tuple[str, dict[str, Any]]] = [
             ("message.delta", {"text": piece}) for piece in pieces(reply)
         ]
@@ -369,9 +358,12 @@ class Conversations:
         is_done = state == RunState.COMPLETED
         said.append(("run.completed", {}) if is_done else ("run.failed", {"error": reply}))
         with self._database.write() as session:
-            records.finish(session, claimed, reply=reply, state=state, now=self._clock.now())
-            said_last = journal.flush(session, said)
+            is_ours = records.finish(
+                session, claimed, reply=reply, state=state, now=self._clock.now()
+            )
+            said_last = journal.flush(session, said) if is_ours else []
         journal.tell(said_last)
+        return is_ours
 
 
 def pieces(text: str, size: int = _PIECE) -> Sequence[str]:

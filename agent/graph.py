@@ -80,13 +80,15 @@ def intake(state: State, runtime: Runtime[TurnContext]) -> State:
 def think(state: State, runtime: Runtime[TurnContext]) -> State:
     """Ask the model for tool calls or a reply; a reply must be grounded."""
     turn, messages = runtime.context, state["messages"]
+    turn.stop_if_unwanted()
     steps = _steps(messages)
     if len(steps) >= MAX_STEPS:
         return {"messages": [AIMessage(STEP_LIMIT)]}
     try:
         reply = _grounded(turn, messages, _ask(turn, messages))
     except ExternalError as error:
-        logger.warning("model server failed", extra=dict(error.details), exc_info=error.__cause__)
+        cause = type(error.__cause__).__name__  # expected, and the reply says it: no traceback
+        logger.info("model server failed", extra={**error.details, "cause": cause})
         reply = AIMessage(error.message)
     if not _has_calls(reply):
         return {"messages": [reply]}
@@ -99,6 +101,7 @@ def think(state: State, runtime: Runtime[TurnContext]) -> State:
 def act(state: CallTask, runtime: Runtime[TurnContext]) -> State:
     """Run one tool call; the full result becomes a row, the message a short copy of it."""
     turn, call = runtime.context, state["call"]
+    turn.stop_if_unwanted()
     turn.journal.emit("step.started", {"tool": call["name"], "arguments": call["args"]})
     envelope = _run(turn, call)
     result_id = turn.journal.keep(call["name"], call["args"], envelope)

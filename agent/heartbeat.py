@@ -1,13 +1,49 @@
-"""Keeps the leases of the turns that run in this process, however long their models think."""
+"""Keeps the leases of the turns that run in this process, and says when one is no longer wanted."""
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from agent.records import Claim, extend_lease
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent import records
+from agent.records import Claim
 from db.session import Database
 from tools.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.1
+
+
+class TurnStopped(Exception):
+    """Somebody cancelled the turn, or its lease went to another worker: work no further."""
+
+
+class Watch:
+    """Tells whether a turn is still wanted."""
+
+    def __init__(self, database: Database, claimed: Claim) -> None:
+        self._database, self._claimed = database, claimed
+        self._looked_s = time.monotonic()  # the claim was made right now
+
+    def is_wanted(self) -> bool:
+        """Say whether the run still works and holds its thread, by what the database has now."""
+        self._looked_s = time.monotonic()
+        with self._database.read() as session:
+            return records.is_working(session, self._claimed)
+
+    def stop_if_unwanted(self) -> None:
+        """Go on or not; looks at most every moment, so that fast steps cost nothing.
+
+        Raises:
+            TurnStopped: The turn is not wanted any more.
+        """
+        if time.monotonic() - self._looked_s > LOOK_EVERY_S and not self.is_wanted():
+            raise TurnStopped
 
 
 class Heartbeat:
@@ -26,7 +62,7 @@ class Heartbeat:
         """Keep this lease inside the block."""
         with self._lock:
             self._claims[claimed.holder] = claimed
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._beat, name="leases", daemon=True)
                 self._thread.start()
         try:
@@ -43,11 +79,17 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._stopping.wait(self._lease.total_seconds() / 3):
-            with self._lock:
-                claims = list(self._claims.values())
-            if not claims:
-                continue
-            with self._database.write() as session:
-                until = self._clock.now() + self._lease
-                for claimed in claims:
-                    extend_lease(session, claimed.thread_id, claimed.holder, until)
+            try:
+                self._extend()
+            except SQLAlchemyError:  # a busy or absent database: two more beats until it matters
+                logger.warning("leases could not be extended", exc_info=True)
+
+    def _extend(self) -> None:
+        with self._lock:
+            claims = list(self._claims.values())
+        if not claims:
+            return
+        with self._database.write() as session:
+            until = self._clock.now() + self._lease
+            for claimed in claims:
+                records.extend_lease(session, claimed.thread_id, claimed.holder, until)

@@ -7,6 +7,8 @@ messages are rows of the main database. So this file may be written without wait
 import sqlite3
 from pathlib import Path
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
@@ -20,6 +22,27 @@ _KEEP_NEWEST = """
 """
 
 
+class Memory(SqliteSaver):
+    """A saver that asks once more before it writes.
+
+    ``configurable["may_save"]`` of a run says whether its outcome still counts: what a cancelled
+    turn found out must not become the thread's memory.
+    """
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint if it still counts."""
+        may_save = config["configurable"].get("may_save")
+        if may_save is not None and not may_save():
+            return config
+        return super().put(config, checkpoint, metadata, new_versions)
+
+
 def open_memory(path: Path | None) -> SqliteSaver:
     """Open the checkpoint file, or an in-memory one; it keeps the newest checkpoint per thread.
 
@@ -31,7 +54,7 @@ def open_memory(path: Path | None) -> SqliteSaver:
     )
     serializer = JsonPlusSerializer(allowed_msgpack_modules=None)
     require_strict(serializer)
-    saver = SqliteSaver(connection, serde=serializer)
+    saver = Memory(connection, serde=serializer)
     saver.setup()
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(_KEEP_NEWEST)

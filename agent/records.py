@@ -1,17 +1,19 @@
 """Rows of conversations: threads with their lease, messages, runs and events.
 
-A run goes queued -> running -> completed | failed. One run at a time works on a thread: it holds
-the thread's lease, which is taken and kept by compare-and-set, so that a dead worker's lease runs
-out and a slow worker that lost its lease cannot write.
+A run goes queued -> running -> completed | failed | cancelled. One run at a time works on a thread:
+it holds the thread's lease, which is taken and kept by compare-and-set, so that a dead worker's
+lease runs out and a slow worker that lost its lease cannot write. The worker of a cancelled run
+keeps the lease until it has stopped. Whoever changes both rows changes the thread's first.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, Update, bindparam, delete, insert, or_, update
+from sqlalchemy import Table, Update, bindparam, insert, or_, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -31,6 +33,7 @@ INTERRUPTED = (
     "This turn was interrupted before it finished. Nothing was sent; a draft it may have made is "
     "in the order list. Please ask again."
 )
+NOT_ACTIVE = "Your account is not active any more, so this was not answered. Please ask an admin."
 
 
 # Every turn runs these statements; built once, they cost a fraction of building them each time.
@@ -64,6 +67,12 @@ _TAKE_LEASE = (
     .where(_THREAD.c.id == bindparam("thread"), _IS_FREE)
     .values(lease_until=bindparam("until"), lease_holder=bindparam("holder"))
 )
+_SEE_WORK = (
+    select_columns(_RUN.c.id)
+    .join(_THREAD, _THREAD.c.id == _RUN.c.thread_id)
+    .where(_RUN.c.id == bindparam("run"), _RUN.c.state == RunState.RUNNING)
+    .where(_THREAD.c.lease_holder == bindparam("holder"), _THREAD.c.lease_until.is_not(None))
+)
 _MOVE_LEASE = (
     update(_THREAD)
     .where(_THREAD.c.id == bindparam("thread"), _THREAD.c.lease_holder == bindparam("holder"))
@@ -76,7 +85,7 @@ _START_RUN = (
 )
 _END_RUN = (
     update(_RUN)
-    .where(_RUN.c.id == bindparam("run"))
+    .where(_RUN.c.id == bindparam("run"), _RUN.c.state == RunState.RUNNING)
     .values(state=bindparam("new"), finished_at=bindparam("at"))
 )
 
@@ -134,6 +143,11 @@ def detached(session: Session, statement: SelectOfScalar[Row]) -> list[Row]:
     return rows
 
 
+def message_key(client_key: str | None) -> str | None:
+    """Return the stored form of a door's key: never that of a notice, and never too long."""
+    return None if client_key is None else f"m:{sha256(client_key.encode()).hexdigest()}"
+
+
 def inbound(session: Session, thread_id: str, client_key: str | None) -> int | None:
     """Return the run of the message that came in under this key, if there is one."""
     if client_key is None:
@@ -179,8 +193,10 @@ def claim(
             "this conversation is still answering another message",
             next_step="Wait for that answer and send it again.",
         )
-    state = RunState.RUNNING if run.is_active else RunState.FAILED
-    if not _changed(session, _START_RUN, {"run": run_id, "new": state}) or not run.is_active:
+    is_ours = _changed(session, _START_RUN, {"run": run_id, "new": RunState.RUNNING})
+    if is_ours and not run.is_active:
+        _give_up(session, run_id, run.thread_id, NOT_ACTIVE, now)
+    if not is_ours or not run.is_active:
         release(session, run.thread_id, holder)
         return None
     add_events(session, [_event(run_id, "run.started", {}, now)])
@@ -206,15 +222,24 @@ def release(session: Session, thread_id: str, holder: str) -> bool:
     return _changed(session, _MOVE_LEASE, {"thread": thread_id, "holder": holder, "until": None})
 
 
-def finish(session: Session, claimed: Claim, *, reply: str, state: RunState, now: datetime) -> None:
-    """Store the reply, close the run and give the lease back.
+def is_working(session: Session, claimed: Claim) -> bool:
+    """Whether nobody cancelled the run and its thread's lease is still this worker's."""
+    seen = {"run": claimed.run_id, "holder": claimed.holder}
+    return session.connection().execute(_SEE_WORK, seen).first() is not None
+
+
+def finish(session: Session, claimed: Claim, *, reply: str, state: RunState, now: datetime) -> bool:
+    """Give the lease back, store the reply and close the run.
+
+    Returns:
+        False when somebody cancelled the run meanwhile: nothing is stored then.
 
     Raises:
         Conflict: The lease was lost to another worker, which answers instead.
     """
     if not release(session, claimed.thread_id, claimed.holder):
         raise Conflict(f"the lease of run {claimed.run_id} was lost; its answer is dropped")
-    _close(session, claimed.run_id, claimed.thread_id, reply=reply, state=state, now=now)
+    return _close(session, claimed.run_id, claimed.thread_id, reply=reply, state=state, now=now)
 
 
 def add_events(session: Session, events: Sequence[Mapping[str, Any]]) -> None:
@@ -245,38 +270,32 @@ def recover(session: Session, now: datetime) -> int:
             run.state = RunState.QUEUED
             session.add(run)
         else:
-            _give_up(session, run, now)
+            _give_up(session, run.id, run.thread_id, INTERRUPTED, now)
         logger.warning("run recovered", extra={"run": run.id, "attempt": attempt})
     session.flush()
     return len(runs)
 
 
-def _give_up(session: Session, run: Run, now: datetime) -> None:
-    _close(session, run.id, run.thread_id, reply=INTERRUPTED, state=RunState.FAILED, now=now)
-    said = [("message.completed", {"text": INTERRUPTED}), ("run.failed", {"error": INTERRUPTED})]
-    add_events(session, [_event(run.id, kind, content, now) for kind, content in said])
+def _give_up(session: Session, run_id: int, thread_id: str, why: str, now: datetime) -> None:
+    _close(session, run_id, thread_id, reply=why, state=RunState.FAILED, now=now)
+    said = [("message.completed", {"text": why}), ("run.failed", {"error": why})]
+    add_events(session, [_event(run_id, kind, content, now) for kind, content in said])
 
 
 def _close(
     session: Session, run_id: int, thread_id: str, *, reply: str, state: RunState, now: datetime
-) -> None:
+) -> bool:
+    """End a working run with what is said last; False when it was ended already."""
+    if not _changed(session, _END_RUN, {"run": run_id, "new": state, "at": now}):
+        return False
     said = {"thread_id": thread_id, "role": "assistant", "text": reply, "run_id": run_id}
     unset = {"client_key": None, "author_id": None}
     session.connection().execute(_ADD_MESSAGE, {**said, **unset, "created_at": now})
-    session.connection().execute(_END_RUN, {"run": run_id, "new": state, "at": now})
+    return True
 
 
 def _event(run_id: int, kind: str, content: dict[str, Any], now: datetime) -> dict[str, Any]:
     return {"run_id": run_id, "kind": kind, "content": content, "created_at": now}
-
-
-def forget_thread(session: Session, thread_id: str) -> None:
-    """Delete a conversation; orders, approvals and the audit trail stay."""
-    runs = select(col(Run.id)).where(Run.thread_id == thread_id)
-    session.execute(delete(RunEvent).where(col(RunEvent.run_id).in_(runs)))
-    for table in (ToolResult, Message, Run):
-        session.execute(delete(table).where(col(table.thread_id) == thread_id))
-    session.execute(delete(Thread).where(col(Thread.id) == thread_id))
 
 
 def _changed(session: Session, statement: Update, values: Mapping[str, Any]) -> bool:

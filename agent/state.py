@@ -1,6 +1,6 @@
 """What a turn works on: the checkpointed state, and the context that is never checkpointed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypedDict
 
@@ -62,6 +62,7 @@ class TurnContext:
         model: The chat model.
         toolbox: The tools this person may use.
         journal: Where steps and results go.
+        stop_if_unwanted: Raises when the turn was cancelled; called before each step.
         prompt_budget: Size of a prompt in estimated tokens.
         brief: Describe the tools in few words, for a small model.
     """
@@ -70,5 +71,6 @@ class TurnContext:
     model: BaseChatModel
     toolbox: tuple[Tool, ...]
     journal: Journal
+    stop_if_unwanted: Callable[[], None]
     prompt_budget: int = 12_000
     brief: bool = False

@@ -6,7 +6,8 @@ from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
-from db.types import Actor, Role
+from db.types import Actor
+from tools.identity.core import can_draft
 from tools.wrapping import Tool, ToolContext
 
 AREAS = (
@@ -23,7 +24,6 @@ AREAS = (
 )
 CONTENT_LIMIT = 6_000  # characters of a tool message
 _KEPT = ("revise_purchase_order",)  # who drafts must be able to change the draft
-_LOOKERS = (Role.VIEWER, Role.SERVICE)
 
 
 def all_tools() -> tuple[Tool, ...]:
@@ -36,7 +36,7 @@ def tools_for(
 ) -> tuple[Tool, ...]:
     """Return the tools this person may use; ``core_only`` keeps the dozen for small models."""
     offered = all_tools() if tools is None else tools
-    if actor.role in _LOOKERS:
+    if not can_draft(actor.role):
         offered = tuple(tool for tool in offered if tool.effect == "read")
     return tuple(tool for tool in offered if tool.is_core or not core_only or tool.name in _KEPT)
 

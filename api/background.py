@@ -13,12 +13,12 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
 
-from sqlmodel import col, exists, select
+from sqlmodel import col, exists, func, select
 
 from api import worker
 from api.bootstrap import System
 from api.logging import bound
-from db.models.conversation import Message, Run
+from db.models.conversation import Message, Run, Thread
 from db.models.purchasing import Approval
 from db.types import RunState
 from tools.errors import Conflict
@@ -54,6 +54,7 @@ class Background:
     def start(self) -> None:
         """Begin; turns that a dead process left behind are picked up first."""
         self._thread.start()
+        self._submit("warm", self._warm)
 
     def stop(self) -> None:
         """Take nothing new; give what runs the grace time to finish."""
@@ -128,16 +129,23 @@ class Background:
             self._submit(f"run {run_id}", partial(self._execute, run_id))
 
     def _waiting_runs(self) -> list[int]:
+        """Return the oldest waiting run of each thread that nobody works on.
+
+        The worker of a cancelled run holds its thread until it has noticed.
+        """
+        now = self._system.clock.now()
+        is_held = func.coalesce(col(Thread.lease_until) > now, False)
         with self._system.database.read() as session:
             rows = session.exec(
-                select(Run.id, Run.thread_id, Run.state)
+                select(Run.id, Run.thread_id, Run.state, is_held)
+                .join(Thread, col(Thread.id) == col(Run.thread_id))
                 .where(col(Run.state).in_((RunState.QUEUED, RunState.RUNNING)))
                 .order_by(col(Run.id))
             ).all()
-        busy_threads = {thread for _, thread, state in rows if state is RunState.RUNNING}
+        busy = {thread for _, thread, state, held in rows if held or state is RunState.RUNNING}
         first: dict[str, int] = {}
-        for run_id, thread, _state in rows:
-            if thread not in busy_threads:
+        for run_id, thread, _state, _held in rows:
+            if thread not in busy:
                 first.setdefault(thread, run_id)
         return list(first.values())
 
@@ -148,6 +156,9 @@ class Background:
             except Conflict as error:  # cancelled meanwhile, or another process has the thread
                 logger.info("turn dropped", extra={"why": error.message})
         self._wake.set()  # the next turn of this thread may be waiting
+
+    def _warm(self) -> None:
+        self._system.conversations.warm()
 
     def _tell(self, approval_number: str) -> None:
         self._deliver()  # first, so that the thread hears of a sent order at once

@@ -109,27 +109,24 @@ async def tail(database: Database, run_id: int, *, after: int = 0) -> AsyncItera
 def cancel(session: Session, run: Run, *, now: datetime) -> None:
     """End a run that waits or works.
 
-    A working run loses the lease of its thread, so the reply it may still make is dropped.
+    Its worker sees that before its next step and stores nothing more. Until it has stopped it keeps
+    the lease of the thread, so the next message waits for it.
 
     Raises:
         Conflict: The run has ended.
     """
-    open_states = (RunState.QUEUED, RunState.RUNNING)
-    before = session.exec(select(Run.state).where(Run.id == run.id)).one()
+    # The thread's row first, as everybody who ends a run does: else the two wait for each other.
+    session.execute(
+        select(Thread.id).where(Thread.id == run.thread_id).with_for_update(key_share=True)
+    )
     changed = session.execute(
         update(Run)
-        .where(col(Run.id) == run.id, col(Run.state).in_(open_states))
+        .where(col(Run.id) == run.id, col(Run.state).in_((RunState.QUEUED, RunState.RUNNING)))
         .values(state=RunState.CANCELLED, finished_at=now)
         .returning(col(Run.id))
     ).scalar_one_or_none()
     if changed is None:
         raise Conflict(f"run {run.id} has ended already")
-    if before is RunState.RUNNING:
-        session.execute(
-            update(Thread)
-            .where(col(Thread.id) == run.thread_id)
-            .values(lease_until=None, lease_holder="")
-        )
     session.add(
         RunEvent(run_id=run.id, kind="run.failed", content={"error": "cancelled"}, created_at=now)
     )

@@ -1,6 +1,7 @@
 """Turns end to end with a scripted model: rows, events, leases, replays, decisions."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -8,14 +9,18 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from sqlmodel import Session, col, select
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, select
 
 from agent import records
 from agent.conversation import Conversations
 from agent.graph import MAX_STEPS, STEP_LIMIT, build_graph
+from agent.heartbeat import LOOK_EVERY_S, Heartbeat
 from agent.memory import open_memory
 from agent.state import State, Turn
-from db.models.conversation import Message, Run, RunEvent, Thread, ToolResult
+from api import events
+from db.models.conversation import Run, RunEvent, Thread, ToolResult
+from db.models.identity import User
 from db.models.purchasing import PurchaseOrder
 from db.session import Database
 from db.types import RunState
@@ -61,6 +66,10 @@ class Desk:
         run_id = self.agent.post(self.paul, self.thread, text)
         self.agent.execute(run_id)
         return self.agent.messages(self.paul, self.thread)[-1].text
+
+    def state(self, run_id: int) -> RunState:
+        with self.database.read() as session:
+            return session.get_one(Run, run_id).state
 
     def kinds(self, run_id: int) -> list[str]:
         return [event.kind for event in self.agent.events(run_id)]
@@ -302,7 +311,7 @@ class TestWhatCannotBeStored:
         reply = desk.say("go", calls((name, arguments)), "I could not do that.")
 
         assert reply == "I could not do that."
-        assert desk.agent.get_run(desk.paul, 1).state == RunState.COMPLETED
+        assert desk.state(1) == RunState.COMPLETED
         assert desk.kinds(1)[-1] == "run.completed"
         with desk.database.read() as session:
             assert session.exec(select(ToolResult)).all() == []
@@ -338,7 +347,7 @@ class TestWhatCannotBeStored:
         reply = desk.say("draft 1200", DRAFT, "PO-3002 is drafted.")
 
         assert "incident" in reply
-        assert desk.agent.get_run(desk.paul, 1).state == RunState.FAILED
+        assert desk.state(1) == RunState.FAILED
         assert desk.kinds(1)[-1] == "run.failed"
         desk.clock.at += timedelta(minutes=5)
         assert desk.agent.recover() == 0
@@ -374,7 +383,7 @@ class TestInput:
         again = desk.agent.say(desk.paul, desk.thread, "hello", client_key="k1")
 
         assert first == again
-        assert desk.agent.get_run(desk.paul, first).state == RunState.COMPLETED
+        assert desk.state(first) == RunState.COMPLETED
         assert heard[-1] == "run.completed"
         assert len(desk.model.prompts) == 1
 
@@ -385,8 +394,27 @@ class TestInput:
         with pytest.raises(Conflict):
             busy.say(desk.paul, desk.thread, "hello")
 
-        assert len(busy.queued()) == 1
+        assert desk.state(1) == RunState.QUEUED
         busy.close()
+
+    def test_a_long_key_fits(self, desk: Desk) -> None:
+        first = desk.agent.post(desk.paul, desk.thread, "hello", client_key="k" * 120)
+
+        assert desk.agent.post(desk.paul, desk.thread, "hello", client_key="k" * 120) == first
+
+    def test_a_deactivated_person_is_told_so(self, desk: Desk) -> None:
+        run_id = desk.agent.post(desk.paul, desk.thread, "hello")
+        with desk.database.write() as session:
+            session.get_one(User, desk.paul.user_id).is_active = False
+
+        desk.agent.execute(run_id)
+
+        assert desk.model.prompts == []
+        assert desk.state(run_id) == RunState.FAILED
+        assert desk.kinds(run_id) == ["message.completed", "run.failed"]
+        assert desk.agent.messages(desk.paul, desk.thread)[-1].text == records.NOT_ACTIVE
+        with desk.database.read() as session:
+            assert session.get_one(Thread, desk.thread).lease_until is None
 
     def test_one_key_from_many_threads_is_one_run(self, desk: Desk) -> None:
         runs: list[int] = []
@@ -407,14 +435,11 @@ class TestInput:
         assert len(set(runs)) == 1
 
     def test_other_peoples_threads_do_not_exist(self, desk: Desk) -> None:
-        run_id = desk.agent.post(desk.paul, desk.thread, "hello")
         for stranger in (desk.actors["mona"], desk.actors["adam"]):
             with pytest.raises(NotFound):
                 desk.agent.post(stranger, desk.thread, "hello")
             with pytest.raises(NotFound):
                 desk.agent.messages(stranger, desk.thread)
-            with pytest.raises(NotFound):
-                desk.agent.get_run(stranger, run_id)
 
     @pytest.mark.parametrize("text", ["", "  \n", "\x00\x07", "x" * 8_001])
     def test_refuses_text_that_says_nothing_or_too_much(self, desk: Desk, text: str) -> None:
@@ -425,8 +450,7 @@ class TestInput:
         run_id = desk.agent.post(desk.paul, desk.thread, "hello")
 
         assert desk.agent.messages(desk.paul, desk.thread)[0].text == "hello"
-        assert desk.agent.get_run(desk.paul, run_id).state == RunState.QUEUED
-        assert desk.agent.queued() == [run_id]
+        assert desk.state(run_id) == RunState.QUEUED
 
 
 class TestLease:
@@ -441,7 +465,7 @@ class TestLease:
 
         said = [m.text for m in desk.agent.messages(desk.paul, desk.thread)]
         assert len(said) == 12
-        assert {desk.agent.get_run(desk.paul, run).state for run in runs} == {RunState.COMPLETED}
+        assert {desk.state(run) for run in runs} == {RunState.COMPLETED}
         desk.say("last", "ok")
         asked = [m.text for m in desk.model.prompts[-1] if m.type == "human"]
         assert sum(text.count("message") for text in asked) == 6
@@ -453,7 +477,7 @@ class TestLease:
         with pytest.raises(Conflict):
             desk.open(wait_s=0.0).execute(run_id)
 
-        assert desk.agent.get_run(desk.paul, run_id).state == RunState.QUEUED
+        assert desk.state(run_id) == RunState.QUEUED
 
     def test_the_lease_of_a_dead_worker_runs_out(self, desk: Desk) -> None:
         run_id = desk.agent.post(desk.paul, desk.thread, "hello")
@@ -461,7 +485,7 @@ class TestLease:
 
         desk.agent.execute(run_id)
 
-        assert desk.agent.get_run(desk.paul, run_id).state == RunState.COMPLETED
+        assert desk.state(run_id) == RunState.COMPLETED
 
     def test_a_worker_that_lost_its_lease_writes_nothing(self, desk: Desk) -> None:
         def steal(_prompt: list[BaseMessage]) -> str:
@@ -477,6 +501,119 @@ class TestLease:
             desk.agent.execute(run_id)
 
         assert len(desk.agent.messages(desk.paul, desk.thread)) == 1
+
+
+class TestCancel:
+    """Somebody stops a turn while the model thinks."""
+
+    def _cancel(self, desk: Desk, run_id: int) -> None:
+        with desk.database.write() as session:
+            run = events.own_run(session, desk.paul, run_id)
+            events.cancel(session, run, now=desk.clock.now())
+
+    def test_the_thread_waits_until_the_worker_has_stopped(self, desk: Desk) -> None:
+        others: list[threading.Thread] = []
+
+        def think(_prompt: list[BaseMessage]) -> str:
+            self._cancel(desk, 1)
+            second = desk.agent.post(desk.paul, desk.thread, "second question")
+            others.append(threading.Thread(target=desk.agent.execute, args=(second,)))
+            others[0].start()
+            time.sleep(0.2)
+            assert desk.state(second) == RunState.QUEUED
+            return "first answer"
+
+        desk.model.script = [think, "second answer", "third answer"]
+        first = desk.agent.post(desk.paul, desk.thread, "first question")
+        with pytest.raises(Conflict, match="cancelled"):
+            desk.agent.execute(first)
+        others[0].join(10)
+        desk.agent.execute(desk.agent.post(desk.paul, desk.thread, "third question"))
+
+        assert desk.state(first) == RunState.CANCELLED
+        assert desk.kinds(first)[-1] == "run.failed"
+        seen = [message.text for message in desk.model.prompts[-1][1:]]
+        assert seen == ["second question", "second answer", "third question"]
+        said = [message.text for message in desk.agent.messages(desk.paul, desk.thread)]
+        assert "first answer" not in said
+
+    def test_no_tool_runs_after_it(self, desk: Desk) -> None:
+        def think(_prompt: list[BaseMessage]) -> AIMessage:
+            self._cancel(desk, 1)
+            time.sleep(LOOK_EVERY_S)
+            return DRAFT
+
+        desk.model.script = [think]
+        run_id = desk.agent.post(desk.paul, desk.thread, "draft 1200")
+        with pytest.raises(Conflict, match="cancelled"):
+            desk.agent.execute(run_id)
+
+        with desk.database.read() as session:
+            assert len(session.exec(select(PurchaseOrder)).all()) == 1  # the world's own
+            assert session.get_one(Thread, desk.thread).lease_until is None
+
+    def test_cancelling_and_finishing_do_not_wait_for_each_other(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        close = records._close
+        cancels: list[threading.Thread] = []
+        failures: list[BaseException] = []
+
+        def cancel() -> None:
+            try:
+                self._cancel(desk, 1)
+            except Conflict as late:
+                failures.append(late)
+
+        def slow_close(*args: Any, **kwargs: Any) -> bool:
+            cancels.append(threading.Thread(target=cancel))
+            cancels[0].start()
+            time.sleep(0.3)
+            return close(*args, **kwargs)
+
+        monkeypatch.setattr(records, "_close", slow_close)
+
+        assert desk.say("hello") == "Hello, what can I look up?"
+        cancels[0].join(10)
+        assert [str(late) for late in failures] == ["run 1 has ended already"]
+        assert desk.state(1) == RunState.COMPLETED
+
+
+class TestHeartbeat:
+    def _claimed(self, desk: Desk) -> records.Claim:
+        run_id = desk.agent.post(desk.paul, desk.thread, "hello")
+        with desk.database.write() as session:
+            claimed = records.claim(
+                session, run_id, holder="w-1", now=NOW, lease=timedelta(seconds=60)
+            )
+        assert claimed is not None
+        return claimed
+
+    def test_a_busy_database_costs_a_beat_and_not_the_leases(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tries: list[int] = []
+        kept = threading.Event()
+
+        def extend(*_args: Any) -> bool:
+            tries.append(1)
+            if len(tries) < 3:
+                raise OperationalError("UPDATE", {}, Exception("database is locked"))
+            kept.set()
+            return True
+
+        monkeypatch.setattr(records, "extend_lease", extend)
+        heart = Heartbeat(desk.database, desk.clock, timedelta(seconds=0.06))
+        with heart.keep(self._claimed(desk)):
+            assert kept.wait(10)
+        heart.stop()
+
+    def test_a_heart_that_stopped_beats_again_with_the_next_turn(self, desk: Desk) -> None:
+        heart = Heartbeat(desk.database, desk.clock, timedelta(seconds=60))
+        heart._thread = threading.Thread(target=lambda: None)
+        with heart.keep(self._claimed(desk)):
+            assert heart._thread.is_alive()
+        heart.stop()
 
 
 def _occupy(desk: Desk, until: object) -> None:
@@ -532,7 +669,7 @@ class TestCrash:
             desk.clock.at += timedelta(minutes=5)
             desk.agent.recover()
 
-        assert desk.agent.get_run(desk.paul, run_id).state == RunState.FAILED
+        assert desk.state(run_id) == RunState.FAILED
         assert desk.agent.recover() == 0
         assert desk.say("hello?", "Here.") == "Here."
 
@@ -545,14 +682,14 @@ class TestCrash:
         with pytest.raises(KeyboardInterrupt):
             desk.agent.execute(run_id)
 
-        assert desk.agent.get_run(desk.paul, run_id).state == RunState.CANCELLED
+        assert desk.state(run_id) == RunState.CANCELLED
         assert desk.say("hello?", "Here.") == "Here."
 
 
 def _kill(desk: Desk, run_id: int) -> None:
     """Run until the model dies, and write nothing afterwards, as a killed process would."""
     original = Conversations._finish
-    Conversations._finish = lambda *_args: None  # type: ignore[method-assign]
+    Conversations._finish = lambda *_args: True  # type: ignore[method-assign]
     try:
         with pytest.raises(Killed):
             desk.agent.execute(run_id)
@@ -566,16 +703,3 @@ def test_a_turn_without_a_context_is_refused() -> None:
 
     with pytest.raises(NotAuthenticated):
         graph.invoke(start, {"configurable": {"thread_id": "t"}})
-
-
-def test_a_deleted_thread_leaves_orders_and_no_checkpoint(desk: Desk) -> None:
-    desk.say("draft", DRAFT, "PO-3002 is drafted.")
-
-    desk.agent.delete_thread(desk.paul, desk.thread)
-
-    rows = desk.agent._memory.conn.execute("SELECT count(*) FROM checkpoints").fetchone()
-    assert rows == (0,)
-    with desk.database.read() as session:
-        for table in (Thread, Message, Run, RunEvent, ToolResult):
-            assert session.exec(select(table)).all() == []
-        assert len(session.exec(select(PurchaseOrder).where(col(PurchaseOrder.id) > 1)).all()) == 1

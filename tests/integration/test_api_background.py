@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ class FakeConversations:
         self.system = system
         self.executed: list[int] = []
         self.is_broken = False
+        self.is_warm = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
 
@@ -47,6 +49,10 @@ class FakeConversations:
         if self.is_broken:
             raise ZeroDivisionError
         return 0
+
+    def warm(self) -> None:
+        """Remember that the server asked for it."""
+        self.is_warm.set()
 
     def close(self) -> None:
         """Close nothing."""
@@ -95,6 +101,29 @@ def test_threads_are_served_side_by_side_and_each_in_order(
     eventually(lambda: len(fake.executed) == 3)
     assert fake.executed[-1] == 2
     assert background.health() == "ok"
+
+
+def test_the_model_is_warmed_at_the_start(background: Background, fake: FakeConversations) -> None:
+    background.start()
+
+    assert fake.is_warm.wait(10)
+
+
+def test_a_thread_that_a_cancelled_turn_still_holds_waits(
+    background: Background, fake: FakeConversations, system: System
+) -> None:
+    with system.database.write() as session:
+        thread = session.get_one(Thread, "t-1")
+        thread.lease_until, thread.lease_holder = NOW + timedelta(seconds=60), "w-1"
+        session.add(thread)
+
+    background.start()
+    eventually(lambda: fake.executed)
+    eventually(lambda: background.health() == "ok")
+    assert fake.executed == [3]
+    with system.database.write() as session:
+        session.get_one(Thread, "t-1").lease_until = None
+    eventually(lambda: sorted(fake.executed) == [1, 2, 3])
 
 
 def test_a_failing_step_is_logged_and_does_not_stop_the_others(

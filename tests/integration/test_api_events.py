@@ -112,7 +112,7 @@ class TestCancel:
         with database.read() as session:
             assert session.get_one(Run, 1).state is RunState.CANCELLED
 
-    def test_a_working_run_loses_its_thread(
+    def test_the_worker_of_a_cancelled_run_keeps_the_thread(
         self, database: Database, people: dict[str, Actor]
     ) -> None:
         _happen(database, "run.started", state=RunState.RUNNING)
@@ -123,7 +123,9 @@ class TestCancel:
             events.cancel(session, events.own_run(session, people["paul"], 1), now=NOW)
 
         with database.read() as session:
-            assert session.get_one(Thread, "t-1").lease_holder == ""
+            thread = session.get_one(Thread, "t-1")
+            assert (thread.lease_holder, thread.lease_until) == ("w-1", NOW)
+            assert session.get_one(Run, 1).state is RunState.CANCELLED
 
     def test_an_ended_run_stays_as_it_is(
         self, database: Database, people: dict[str, Actor]
