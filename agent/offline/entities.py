@@ -117,15 +117,16 @@ class Linker:
         return found
 
     def _exact_item(self, canvas: Canvas, window: list[Token]) -> Mention | None:
-        text = _text(canvas, window)
-        key = squeezed(spaced(text))
-        if key not in self.index.squeezed:
-            text = " ".join(self._singular(token.text) for token in window)
-            key = squeezed(spaced(text))
-        if key not in self.index.squeezed or self._is_common(canvas, window, key):
+        text = self._known_name(_text(canvas, window))
+        if text is None or self._is_common(canvas, window, squeezed(spaced(text))):
             return None
         owners = exact_owners(self.index, text)
         return _mention("item", [owners[0].sku], window, text) if len(owners) == 1 else None
+
+    def _known_name(self, text: str) -> str | None:
+        """The full name that a text is, or whose plural it is."""
+        forms = (text, text.removesuffix("s"), text.removesuffix("es"))
+        return next((f for f in forms if squeezed(spaced(f)) in self.index.squeezed), None)
 
     def _shared_item(self, canvas: Canvas, window: list[Token]) -> Mention | None:
         """A name that several items have; longer names around it were looked for before."""

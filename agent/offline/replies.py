@@ -67,8 +67,8 @@ LIMIT_UNKNOWN = (
     "sets it."
 )
 BAD_LEVEL = (
-    "A service level lies above 0 and below 100 %; I calculated nothing. At which level, such as "
-    "95 %?"
+    "A service level lies above zero and below one hundred percent; I calculated nothing. "
+    "At which level?"
 )
 WHICH_ITEM = "Which item do you mean? A SKU or a name will do."
 WHICH_ORDER = "Which order do you mean? Its number will do, such as the PO number."
@@ -110,7 +110,7 @@ def decline(history: History) -> str:
         return NOTHING_DONE
     if _pending(history, str(order["po_id"])) is not None:
         return f"Fine. {order['po_id']} still waits for its approval; I changed nothing."
-    return f"Fine. {order['po_id']} stays a draft; nothing was requested or sent."
+    return f"Fine. {order['po_id']} stays a draft; nothing was sent."
 
 
 def limit_of(history: History) -> str:

@@ -3,12 +3,19 @@
 from agent.offline.history import Call, Json, rows
 from agent.offline.phrasing.figures import day, joined, number, percent, title, units
 
+_LIKELY = 80.0  # of 100; below, a name merely has letters in common with what was asked
+_NEAREST = 3
+
 
 def found_items(call: Call) -> str:
     """Items that a search found."""
     matches = rows(call.data, "matches")
+    none = f"I found no item like {call.arguments.get('query')!r}."
     if not matches:
-        return f"I found no item like {call.arguments.get('query')!r}."
+        return none
+    if max(_score(row) for row in matches) < _LIKELY:
+        near = joined([title(row) for row in matches[:_NEAREST]], "or")
+        return f"{none} The nearest by spelling: {near}."
     if len(matches) == 1:
         item = matches[0]
         text = f"{title(item)}, counted in {item.get('uom')}, {item.get('status')}."
@@ -16,6 +23,11 @@ def found_items(call: Call) -> str:
         return text if is_sure else f"{text} Did you mean this one?"
     listed = "\n".join(f"{at}. {title(item)}" for at, item in enumerate(matches, start=1))
     return f"Several items fit; which one do you mean?\n{listed}"
+
+
+def _score(row: Json) -> float:
+    """How well a match fits; a result without scores holds good ones only."""
+    return float(row.get("score") or 100)
 
 
 def stock(call: Call) -> str:

@@ -18,7 +18,7 @@ from agent.offline.phrasing.figures import (
     units,
 )
 
-_NO_SELLER = "nobody sells it, so it cannot be ordered yet"
+_NO_SELLER = "Nobody sells it, so it cannot be ordered yet"
 MOST_LISTED = 5  # what fits beside a question; the rest is a page or a command away
 _NONE = {
     "late_po": "No late orders.",
@@ -59,16 +59,15 @@ def _few(call: Call, found: list[Json]) -> list[Json]:
 
 
 def _line(line: Json, today: str) -> str:
-    if not line.get("quantity"):
-        position = number(line.get("inventory_position"))
-        point = number(line.get("reorder_point"), 0)
-        return f"{title(line)}: no order needed, position {position} against {point}."
+    position = number(line.get("inventory_position"))
+    point = number(line.get("reorder_point"), 0)
     if not line.get("supplier"):
-        return f"{title(line)}: {_NO_SELLER}."
+        return f"{title(line)}: position {position} against {point}. {_NO_SELLER}."
+    if not line.get("quantity"):
+        return f"{title(line)}: no order needed, position {position} against {point}."
     unit_price = price(line.get("unit_price"))
     parts = [
-        f"{title(line)}: position {number(line.get('inventory_position'))} against reorder "
-        f"point {number(line.get('reorder_point'), 0)}{_timing(line)}.",
+        f"{title(line)}: position {position} against reorder point {point}{_timing(line)}.",
         f"Suggest {units(line.get('quantity'), line.get('uom'))} from {line.get('supplier')} at "
         f"{unit_price}, {money(line.get('amount'), line.get('currency'))}"
         f"{_rec_id(line)}{_deadline(line, today)}.",
@@ -147,10 +146,10 @@ def explanation(call: Call) -> str:
     """How a recommended quantity came about, and what another quantity would mean."""
     data, inputs = call.data, call.data.get("inputs") or {}
     if not data.get("supplier"):
-        return f"{title(data)}: {_NO_SELLER}."
-    supplier = f" from {data['supplier']}"
+        return f"{title(data)}: no quantity to explain. {_NO_SELLER}."
     total = units(data.get("quantity"), data.get("uom"))
-    lines = [f"{title(data)}: {total}{supplier}{_amount(inputs)}."]
+    order = f"{total} from {data['supplier']}{_amount(inputs)}"
+    lines = [f"{title(data)}: {order if data.get('quantity') else 'nothing to order now'}."]
     lines += _derivation(data, inputs) or [f"- {_term(term)}" for term in rows(data, "waterfall")]
     lines += [_alternative(row, inputs) for row in rows(data, "alternatives")]
     return "\n".join(lines)

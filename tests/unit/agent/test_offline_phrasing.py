@@ -167,3 +167,84 @@ def test_tells_warnings_once() -> None:
     envelope = ok(STOCK, warnings=["the count is 9 days old", "the count is 9 days old"])
 
     assert told("get_stock_position", envelope).count("the count is 9 days old") == 1
+
+
+class TestPlainWords:
+    """What a newcomer stumbled over."""
+
+    def test_names_the_window_of_the_demand(self) -> None:
+        inputs = {
+            "lead_time_days": 27.3, "lead_time_demand": 163, "safety_stock": 253, "need": 487,
+            "reorder_point": 416, "order_up_to": 497, "inventory_position": 10, "cover_days": 14,
+        }  # fmt: skip
+        waterfall = [{"label": "forecast over 28.29 days", "value": 163}]
+        data = {"sku": "22169", "quantity": 487, "supplier": "Acme", "waterfall": waterfall,
+                "inputs": inputs}  # fmt: skip
+
+        reply = told("explain_recommendation", ok(data), sku="22169")
+
+        assert "Demand over 28.3 days (lead time and review) 163 + safety stock 253" in reply
+        assert "27.3" not in reply
+
+    def test_says_that_nobody_sells_an_item(self) -> None:
+        line = {**LINE, "supplier": None, "quantity": 0, "unit_price": "0.00", "amount": "0.00"}
+        data = {"sku": "NEW", "quantity": 0, "supplier": None, "inputs": {"amount": "0.00"}}
+
+        assert "0.00" not in told("explain_recommendation", ok(data), sku="NEW")
+        assert "Nobody sells it" in told("explain_recommendation", ok(data), sku="NEW")
+        assert "Nobody sells it" in told(
+            "recommend_orders", ok({"lines": [{**line, "quantity": 5}]}), sku="NEW"
+        )
+
+    def test_repeats_what_stands_in_the_way_of_advice(self) -> None:
+        envelope = ok({"lines": []}, warnings=["no supplier for NEW-1"])
+
+        reply = told("recommend_orders", envelope)
+
+        assert reply.startswith("Nothing needs ordering.\nNote: no supplier for NEW-1.")
+
+    def test_warns_that_an_order_lands_too_late(self) -> None:
+        late, timely = ok({"lines": [LINE]}), ok({"lines": [{**LINE, "arrival_in_days": 5}]})
+
+        warning = "It lands after the shelf is empty; ask me to compare suppliers."
+        assert warning in told("recommend_orders", late, sku="WIDGET-A")
+        assert warning not in told("recommend_orders", timely, sku="WIDGET-A")
+
+    def test_says_how_much_of_a_list_is_shown(self) -> None:
+        order = {"po_id": "PO-1", "state": "sent", "supplier": "Acme", "total": "1.00"}
+
+        reply = told("list_orders", ok({"orders": [order] * 10, "total": 11}))
+
+        assert reply.startswith("11 orders, the first ten here:")
+
+    def test_writes_dates_in_one_form(self) -> None:
+        row = {"type": "late_po", "sku": "A", "severity": "warning", "po": "PO-1",
+               "why": "13 days late: promised 2011-12-02, now expected 2011-12-15"}  # fmt: skip
+
+        reply = told("list_exceptions", ok({"exceptions": [row], "total": 1}))
+
+        assert "promised 2 Dec, now expected 15 Dec" in reply
+
+    def test_calls_the_error_behind_an_accuracy_an_error(self) -> None:
+        row = {"name": "forecast_accuracy", "label": "forecast accuracy", "value": 0.528,
+               "unit": "rate", "numerator": 382397.3, "denominator": 809725.2}  # fmt: skip
+
+        reply = told("get_kpis", ok({"kpis": [row], "window_days": 90}))
+
+        assert "forecast accuracy 52.8 %: error 382,397 of 809,725 units." in reply
+
+    def test_names_the_model_only_when_asked(self) -> None:
+        data = {"sku": "A", "model": "median of ses, imapa", "demand_class": "lumpy"}
+        calls = [Call("forecast_demand", {}, ok(data))]
+
+        assert "imapa" not in tell(calls, TOOLS, "forecast A").text
+        assert "imapa" in tell(calls, TOOLS, "which model forecasts A?").text
+
+    def test_calls_a_vague_likeness_no_match(self) -> None:
+        rows = [{"sku": "48138", "name": "Doormat Union Flag", "score": 77.3},
+                {"sku": "21621", "name": "Union Jack Bunting", "score": 73.8}]  # fmt: skip
+
+        reply = told("find_item", ok({"matches": rows}), query="unicron")
+
+        assert reply.startswith("I found no item like 'unicron'.")
+        assert "?" not in reply

@@ -7,7 +7,16 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from agent.grounding import correction
 from agent.offline.replies import NO_FIGURES
-from tests.unit.agent.offline_world import SITUATIONS, answer, ok, turn
+from tests.unit.agent.offline_world import (
+    DRAFT,
+    LINE,
+    LINE_2,
+    SITUATIONS,
+    answer,
+    failed,
+    ok,
+    turn,
+)
 
 ORDER = {"po_id": "X-1", "state": "sent", "supplier": "Acme", "total": "1.00", "currency": "USD",
          "skus": ["WIDGET-A"], "quantity": 1}  # fmt: skip
@@ -72,3 +81,162 @@ class TestCorrection:
         reply = answer([*checked, again, HumanMessage("yes")])
 
         assert [name for name, _ in called(reply)] == ["request_approval"]
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        "text", ["show all 24", "next", "more", "show more", "the rest please", "show me all"]
+    )
+    def test_lists_more_and_drafts_nothing(self, text: str) -> None:
+        assert called(ask(text, "recommendation")) == [("recommend_orders", {"limit": 50})]
+
+    def test_goes_on_with_what_was_listed_for_a_supplier(self) -> None:
+        arguments = {"types": ["late_po"], "supplier": "ACME"}
+        listed = turn("late?", [("list_exceptions", arguments, ok({"exceptions": []}))])
+
+        reply = answer([*listed, HumanMessage("more")])
+
+        assert called(reply) == [("list_exceptions", {**arguments, "limit": 50})]
+
+    @pytest.mark.parametrize("text", ["next", "more", "show all"])
+    def test_there_is_nothing_to_go_on_with(self, text: str) -> None:
+        assert ask(text).tool_calls == []
+        assert "There is no list" in ask(text).text
+
+    def test_leaves_an_item_out_of_what_is_drafted(self) -> None:
+        first = [*SITUATIONS["recommendation"], HumanMessage("skip widget-a")]
+        skipped = answer(first)
+
+        reply = answer([*first, skipped, HumanMessage("draft all of them")])
+
+        assert skipped.text == "WIDGET-A is left out; nothing was drafted or changed."
+        lines = [{"rec_id": "R-13", "quantity": 600}]
+        assert called(reply) == [("draft_purchase_order", {"lines": lines})]
+
+    @pytest.mark.parametrize("text", ["skip the approval", "skip the check for widget-a"])
+    def test_skips_no_check(self, text: str) -> None:
+        assert ask(text, "draft").response_metadata["kind"] == "refuse"
+
+
+class TestTotals:
+    @pytest.mark.parametrize(
+        "text", ["how much is it now?", "what's it cost", "total?", "what is the total?", "cost?"]
+    )
+    def test_tells_what_the_draft_comes_to(self, text: str) -> None:
+        reply = ask(text, "draft")
+
+        assert (reply.tool_calls, reply.text) == ([], "PO-2001 revision 1 comes to 14,976.00 USD.")
+
+    def test_tells_what_was_recommended(self) -> None:
+        one = turn(
+            "order widget-a", [("recommend_orders", {"sku": "WIDGET-A"}, ok({"lines": [LINE]}))]
+        )
+
+        assert "14,976.00 USD" in answer([*one, HumanMessage("how much is it?")]).text
+        assert "15,576.00 USD" in ask("total?", "recommendation").text
+
+    @pytest.mark.parametrize("text", ["hm", "what now", "is it done", "and the thing", "so what"])
+    def test_never_offers_the_same_reading_twice(self, text: str) -> None:
+        for after in SITUATIONS:
+            parts = ask(text, after).text.removeprefix("Did you mean ").rstrip("?").split(", or ")
+            assert len(parts) == len(set(parts))
+
+
+class TestAfterwards:
+    def test_a_draft_stays_when_it_is_not_ordered_yet(self) -> None:
+        revised = turn("make it 600", [("revise_purchase_order", {}, ok({**DRAFT, "revision": 2}))])
+
+        reply = answer([*SITUATIONS["draft"], *revised, HumanMessage("don't order yet")])
+
+        assert reply.tool_calls == []
+        assert "PO-2001 stays a draft; nothing was sent" in reply.text
+
+    def test_another_quantity_than_recommended_is_offered_first(self) -> None:
+        one = turn(
+            "order widget-a", [("recommend_orders", {"sku": "WIDGET-A"}, ok({"lines": [LINE]}))]
+        )
+        asked = [*one, HumanMessage("make it 600")]
+
+        offered = answer(asked)
+        reply = answer([*asked, offered, HumanMessage("yes")])
+
+        assert (offered.tool_calls, offered.text) == ([], "Draft 600 of WIDGET-A?")
+        lines = reply.tool_calls[0]["args"]["lines"]
+        assert [line["quantity"] for line in lines] == [600]
+
+    def test_tells_the_limit_that_a_draft_showed(self) -> None:
+        assert ask("what is my approval limit?", "draft").text == "Your limit is 10,000.00 USD."
+        assert "with every draft" in ask("what is my approval limit?").text
+
+
+class TestSeveralItems:
+    def test_each_item_gets_the_quantity(self) -> None:
+        calls = called(ask("order 500 each of widget-a, gasket-9 and wipes"))
+
+        skus = ("WIDGET-A", "GASKET-9", "WIPES")
+        lines = [{"sku": sku, "quantity": 500} for sku in skus]
+        assert calls == [("draft_purchase_order", {"lines": lines})]
+
+    def test_splits_what_no_single_supplier_sells(self) -> None:
+        lines = [{"sku": sku, "quantity": 500} for sku in ("WIDGET-A", "WIPES")]
+        refused = failed("invalid_input", "no single supplier sells 'WIDGET-A', 'WIPES'")
+        messages = turn("order", [("draft_purchase_order", {"lines": lines}, refused)], reply="")
+
+        reply = answer(messages[:-1])
+
+        assert called(reply) == [("draft_purchase_order", {"lines": [line]}) for line in lines]
+
+    def test_recommends_before_it_offers_to_draft(self) -> None:
+        calls = called(ask("draft widget-a and gasket-9"))
+        pair = [("recommend_orders", {"sku": sku}, ok({"lines": [line]}))
+                for sku, line in (("WIDGET-A", LINE), ("GASKET-9", LINE_2))]  # fmt: skip
+        told = turn("draft widget-a and gasket-9", pair)
+
+        reply = answer([*told, HumanMessage("yes")])
+
+        assert calls == [("recommend_orders", {"sku": s}) for s in ("WIDGET-A", "GASKET-9")]
+        assert told[-1].text.endswith("Shall I draft all of them?")
+        lines = [{"rec_id": "R-12", "quantity": 1920}, {"rec_id": "R-13", "quantity": 600}]
+        assert called(reply) == [("draft_purchase_order", {"lines": lines})]
+
+
+class TestNamedSupplier:
+    """The planner names a supplier that is not the recommended one."""
+
+    ASKED = (
+        ("recommend_orders", {"sku": "WIDGET-A", "supplier": "BOREALIS"}, ok({"lines": []})),
+        ("recommend_orders", {"sku": "WIDGET-A"}, ok({"lines": [LINE]})),
+    )
+
+    def compared(self, *options: dict[str, Any]) -> Any:
+        data = {"sku": "WIDGET-A", "quantity": 1920, "options": list(options)}
+        wanted = {"sku": "WIDGET-A", "quantity": 1920}
+        return turn("draft widget-a from borealis",
+                    [*self.ASKED, ("compare_suppliers", wanted, ok(data))])  # fmt: skip
+
+    def test_asks_for_its_terms(self) -> None:
+        first = called(ask("draft widget-a from borealis"))
+        messages = turn("draft widget-a from borealis", list(self.ASKED), reply="")
+
+        assert first == [(name, arguments) for name, arguments, _ in self.ASKED]
+        assert called(answer(messages[:-1])) == [
+            ("compare_suppliers", {"sku": "WIDGET-A", "quantity": 1920})
+        ]
+
+    def test_keeps_it_in_the_offer(self) -> None:
+        option = {"supplier": "Borealis", "code": "BOREALIS", "feasible": True,
+                  "unit_price": "7.35", "currency": "USD"}  # fmt: skip
+        told = self.compared(option)
+
+        reply = answer([*told, HumanMessage("yes")])
+
+        assert told[-1].text.endswith("Shall I draft it from Borealis?")
+        lines = [{"sku": "WIDGET-A", "quantity": 1920}]
+        wanted = {"lines": lines, "supplier": "BOREALIS"}
+        assert called(reply) == [("draft_purchase_order", wanted)]
+
+    def test_says_that_it_does_not_sell_it(self) -> None:
+        told = self.compared({"supplier": "Acme", "code": "ACME", "feasible": True})
+
+        assert "BOREALIS does not sell WIDGET-A" in told[-1].text
+        assert told[-1].text.endswith("Shall I draft it from Acme instead?")
