@@ -5,7 +5,7 @@ what is staged is invisible until the load is published. An import that was kill
 watermark when the same file is sent again.
 
 Sales become visible together, by one flag. Other files are applied when all of their rows are
-staged: up to 1,000 rows in one transaction with the flag; a longer file in several, so that nobody
+staged: up to 500 rows in one transaction with the flag; a longer file in several, so that nobody
 waits long for the lock, and until its end a part of it is visible. Every row is applied once.
 
 A repeat changes nothing. A count of stock says how things stand: its repeat is the file that was
@@ -46,14 +46,21 @@ from tools.intake.core.rows import BadRow, RowChecker, TextRow, date_order
 from tools.intake.core.tables import BATCH_ROWS, open_table
 from tools.intake.service.applying import apply_chunk, staged_groups
 from tools.intake.service.desk import Batch, Desk, prepare
-from tools.intake.service.loads import begin, busy, discarded_on_failure, known_load, restart
+from tools.intake.service.loads import (
+    begin,
+    brief_write,
+    busy,
+    discarded_on_failure,
+    known_load,
+    restart,
+)
 from tools.intake.service.lookup import look_up
 from tools.intake.service.staging import stage
 from tools.money import minor_digits
 
 logger = logging.getLogger(__name__)
 SHOWN_ROWS = 20
-APPLIED_ROWS = 1_000  # of master data in one transaction
+STAGED_ROWS, APPLIED_ROWS = 2_000, 500  # of master data in one transaction
 SLOW_S = 0.12  # a transaction that keeps others waiting too long
 _SHOWN = {"row_number", "field", "reason", "value"}
 Progress = Callable[[int, int], None]
@@ -80,7 +87,7 @@ _PRICED = ("items", "suppliers", "orders")
 def ingest(
     database: Database, kind: str, path: str | Path, *, clock: Clock,
     mapping: Mapping[str, str] | None = None, progress: Progress | None = None,
-    pause_s: float = 0.02, currency: str = "GBP", timezone: str = "UTC",
+    pause_s: float = 0.03, currency: str = "GBP", timezone: str = "UTC",
 ) -> LoadReport:  # fmt: skip
     """Load a file of sales, items, stock, suppliers or open orders.
 
@@ -91,7 +98,7 @@ def ingest(
         clock: Dates of the past must not lie after its day in ``timezone``.
         mapping: Field to column where the names are not known ones; ``date_order`` = dmy or mdy.
         progress: Called with (rows read, rows expected; 0 when unknown).
-        pause_s: Rest between two transactions, so that others can write.
+        pause_s: Least rest between two transactions, so that others can write.
         currency: Of prices in the file.
         timezone: Where the company's days begin and end.
 
@@ -185,20 +192,26 @@ def _stage(
     """Check and store the rows batch by batch, from the watermark on."""
     rows = open_table(stream).rows
     _skip(rows, checker, desk.load.rows_read)
-    pace = _Pace(BATCH_ROWS)
+    pace = _Pace(BATCH_ROWS if desk.kind.name == "sales" else STAGED_ROWS)
     while batch := list(islice(rows, pace.rows)):
         checked = checker.check(batch)
         ready = prepare(desk.kind, checked.good)  # nobody has to wait for what is done before
         with database.read() as session:
             look_up(session, desk, ready)
         started = time.perf_counter()
-        with database.write() as session:
+        with brief_write(database) as session:
             tune_for_bulk(session)
             _store(session, desk, ready, checked.bad, len(batch))
-        pace.took(time.perf_counter() - started)
+        lasted = time.perf_counter() - started
+        pace.took(lasted)
         if progress is not None:
             progress(desk.load.rows_read, max(expected, desk.load.rows_read) if expected else 0)
-        time.sleep(pause_s)
+        _rest(pause_s, lasted)
+
+
+def _rest(pause_s: float, lasted: float) -> None:
+    """Leave the lock free for as long as it was held: who waits asks for it now and then only."""
+    time.sleep(max(pause_s, lasted) if pause_s else 0)
 
 
 def _skip(rows: Iterator[TextRow], checker: RowChecker, count: int) -> None:
@@ -257,13 +270,14 @@ def _publish(database: Database, desk: Desk, clock: Clock, pause_s: float) -> No
             rows += len(groups[at])
             at += 1
         is_done = at == len(groups)
-        with database.write() as session:
+        with brief_write(database) as session:
             if chunk and not apply_chunk(session, desk, chunk):
                 raise busy(desk.load.file_name)
             if is_done:
                 _finish(session, desk, clock)
-        pace.took(time.perf_counter() - started)
-        time.sleep(0 if is_done else pause_s)
+        lasted = time.perf_counter() - started
+        pace.took(lasted)
+        _rest(0 if is_done else pause_s, lasted)
 
 
 def _finish(session: Session, desk: Desk, clock: Clock) -> None:

@@ -1,5 +1,6 @@
 """The life of a load: begun, gone on with, published, discarded."""
 
+import gc
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,6 +112,23 @@ def discard(database: Database, load: Load) -> None:
             )
         if not items:
             return
+
+
+@contextmanager
+def brief_write(database: Database) -> Iterator[Session]:
+    """One write transaction that the garbage collector does not prolong.
+
+    A full collection walks the whole program and lasts longer than the transaction; it can just as
+    well happen when nobody waits for the lock.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        with database.write() as session:
+            yield session
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -11,23 +11,26 @@ from sqlmodel import Session, col, select
 from db.bulk import bulk_insert
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
 from db.types import OrderState
+from tools.catalog.core import text_key
 from tools.intake.service.desk import Desk
 from tools.intake.service.lookup import parts
 
 Rows = Sequence[Mapping[str, Any]]
-Group = Sequence[tuple[int, Mapping[str, Any]]]
 
 
-def apply_orders(session: Session, desk: Desk, chunk: Sequence[Group]) -> None:
+def apply_orders(session: Session, desk: Desk, rows: Rows) -> None:
     """Add open orders that were placed before, and update those that were imported before.
 
     They are on their way, so nothing is sent. An update takes over received quantities that grew,
     promise dates and the state that follows from them. Received goods are not added to the stock:
     the stock file counts them.
     """
-    orders = [[row for _, row in group] for group in chunk]
-    _add(session, desk, [rows for rows in orders if "order_id" not in rows[0]])
-    _update(session, desk, {rows[0]["order_id"]: rows for rows in orders if "order_id" in rows[0]})
+    orders: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        orders.setdefault(text_key(row["number"]), []).append(row)
+    known = [own for own in orders.values() if "order_id" in own[0]]
+    _add(session, desk, [own for own in orders.values() if "order_id" not in own[0]])
+    _update(session, desk, {own[0]["order_id"]: own for own in known})
 
 
 def _add(session: Session, desk: Desk, orders: Sequence[Rows]) -> None:

@@ -1,6 +1,6 @@
 """Put checked rows where nobody sees them yet; set aside those that do not fit what is stored."""
 
-import json
+from datetime import date
 from operator import itemgetter
 from typing import Any
 
@@ -12,7 +12,7 @@ from db.models.stock import Demand
 from db.types import OrderState
 from tools.catalog import service as catalog
 from tools.catalog.core import text_key
-from tools.intake.core.kinds import Values
+from tools.intake.core.kinds import Values, price_breaks
 from tools.intake.core.rows import BadRow, GoodRow
 from tools.intake.service.desk import Batch, Desk, KnownTerms
 from tools.intake.service.lookup import location_id
@@ -63,12 +63,22 @@ def _stage_master(session: Session, desk: Desk, batch: Batch) -> tuple[int, list
         ids: dict[str, int] = {}
         problem = _misfit(session, desk, row, ids)
         if problem is None:
-            content = json.loads(json.dumps(row.values | ids, default=str))
+            content = _content(row.values) | ids
             good.append({"load_id": desk.load.id, "row_number": row.number, "content": content})
         else:
             bad.append(BadRow(row.number, *problem))
     bulk_insert(session, StagedRow, good)
     return len(good), bad
+
+
+def _content(values: Values) -> dict[str, Any]:
+    """What is kept of a row: JSON values, price breaks in one."""
+    content = {
+        name: value.isoformat() if isinstance(value, date) else value
+        for name, value in values.items()
+        if not name.startswith("break")
+    }
+    return content | {"price_breaks": price_breaks(values)} if "price_breaks" in values else content
 
 
 def _misfit(

@@ -9,7 +9,6 @@ from sqlmodel import Session, col, select
 from db.bulk import bulk_insert
 from db.models.catalog import PriceBreak, Supplier, SupplierItem
 from db.types import AliasKind
-from tools.intake.core.kinds import price_breaks
 from tools.intake.service.items import save_aliases
 from tools.intake.service.lookup import parts
 
@@ -39,9 +38,9 @@ def save_suppliers(session: Session, rows: Sequence[Mapping[str, Any]], *, curre
     _save_breaks(
         session,
         {
-            stored[ids[row["code"][1]], row["item_id"]].id: breaks
+            stored[ids[row["code"][1]], row["item_id"]].id: row["price_breaks"]
             for row in offers
-            if (breaks := price_breaks(row))
+            if row["price_breaks"]
         },
     )
     save_aliases(
