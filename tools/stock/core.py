@@ -17,21 +17,10 @@ __all__ = [
     "abc_classes",
     "position_view",
     "position_warnings",
-    "sum_of_bins",
     "xyz_class",
 ]
 
 Floats = npt.NDArray[np.float64]
-
-
-def sum_of_bins(bins: list[int]) -> int:
-    """Stock of an item over its bins; a negative bin is a real debt and counts.
-
-    Example:
-        >>> sum_of_bins([200, -150])
-        50
-    """
-    return sum(bins)
 
 
 def abc_classes(

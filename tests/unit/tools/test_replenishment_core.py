@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import norm
 
 from db.types import SafetyStockMethod, ServiceMeasure
 from tools.errors import InvalidInput
@@ -29,7 +31,6 @@ from tools.planning.core.quantities import (
     order_quantity,
     packs_for_units,
     raised_to_break,
-    units_for_quantity,
 )
 from tools.planning.core.service_levels import (
     count_cdf,
@@ -87,6 +88,73 @@ class TestSafetyStock:
         assert safety_stock(cycle_service_level=0.95, review_period=7, **G) == pytest.approx(
             354.31, abs=0.01
         )
+
+    @pytest.mark.parametrize(
+        ("change", "review", "buffer", "point"),
+        [({"demand_mean": 140.0, "demand_sd": 28.0}, 0, 480.8, 1740.8),
+         ({"lead_time_mean": 16.0}, 0, 354.3, 1954.3), ({}, 7, 354.31, 1954.31)],
+    )  # fmt: skip
+    def test_variants_of_fixture_g_unrounded(
+        self, change: dict[str, float], review: float, buffer: float, point: float
+    ) -> None:
+        values = G | change
+        found = safety_stock(cycle_service_level=0.95, review_period=review, **values)
+        days = values["lead_time_mean"] + review
+
+        assert found == pytest.approx(buffer, abs=0.05)
+        assert values["demand_mean"] * days + found == pytest.approx(point, abs=0.05)
+
+    def test_the_spread_of_a_weekly_review(self) -> None:
+        numbers = reorder_points(one_row(service_rate=0.95, review_period=7, **G))
+
+        assert numbers.sigma_ltd[0] == pytest.approx(215.41, abs=0.005)
+
+    @given(demand_sd=st.floats(0.1, 500), lead_sd=st.floats(0.01, 30))
+    def test_additive_is_at_most_root_2_times_the_correct_buffer(
+        self, demand_sd: float, lead_sd: float
+    ) -> None:
+        values = G | {"demand_sd": demand_sd, "lead_time_sd": lead_sd}
+        additive = safety_stock(
+            cycle_service_level=0.95, method=SafetyStockMethod.ADDITIVE, **values
+        )
+        ratio = additive / safety_stock(cycle_service_level=0.95, **values)
+
+        assert 1 <= ratio <= math.sqrt(2) + 1e-9
+
+    def test_additive_reaches_root_2_when_both_parts_are_equal(self) -> None:
+        values = G | {"demand_sd": 200 / 3}  # 200 / 3 * sqrt(9) = 200 = 100 * 2
+
+        additive = safety_stock(
+            cycle_service_level=0.95, method=SafetyStockMethod.ADDITIVE, **values
+        )
+
+        ratio = additive / safety_stock(cycle_service_level=0.95, **values)
+        assert ratio == pytest.approx(math.sqrt(2))
+
+    def test_no_method_adds_days_to_units(self) -> None:
+        # z * 2 days + z * 20 units = 36.19 of nothing; in units it is 427.66
+        mixed = float(z(0.95)) * (2 + 20)
+        found = [
+            safety_stock(cycle_service_level=0.95, method=method, empirical_buffer=98.69, **G)
+            for method in SafetyStockMethod
+        ]
+
+        assert mixed == pytest.approx(36.19, abs=0.005)
+        assert min(found) > 2 * mixed
+
+    @pytest.mark.parametrize(("buffer", "joint", "exact"), [
+        (98.69, 0.6818, 0.6841),  # demand_only, which forgets the lead time's spread
+        (36.19, 0.5688, 0.5721),  # days and units added
+    ])  # fmt: skip
+    def test_what_a_wrong_buffer_gives_instead_of_95_percent(
+        self, buffer: float, joint: float, exact: float
+    ) -> None:
+        def covered(days: float) -> float:  # this lead time, weighted by its normal density
+            chance = norm.cdf((900 + buffer - 100 * days) / (20 * math.sqrt(days)))
+            return float(chance * norm.pdf(days, 9, 2))
+
+        assert norm.cdf(buffer / SIGMA_G) == pytest.approx(joint, abs=5e-5)  # one normal for all
+        assert quad(covered, 1e-6, 30)[0] == pytest.approx(exact, abs=5e-5)
 
     def test_empirical_joins_past_errors_and_lead_time(self) -> None:
         # hypot(98.7, 1.6449 * 200) = hypot(98.7, 328.97) = 343.46
@@ -169,6 +237,32 @@ class TestReorderPoint:
 
         assert (numbers.reorder_point[0], numbers.distribution[0]) == (16, "negative_binomial")
 
+    @pytest.mark.parametrize(
+        ("mean", "variance", "level", "share"), [(2.5, 2.5, 5, 0.958), (6, 24, 16, 0.9605)]
+    )
+    def test_the_share_that_a_count_level_covers(
+        self, mean: float, variance: float, level: float, share: float
+    ) -> None:
+        found = count_cdf(_one(level), _one(mean), _one(variance))[0]
+
+        assert found == pytest.approx(share, abs=5e-4)
+
+    @pytest.mark.parametrize(
+        ("mean", "variance", "plain", "point"), [(2.5, 2.5, 5.1, 6), (6, 24, 14.06, 15)]
+    )
+    def test_the_normal_would_say_otherwise(
+        self, mean: float, variance: float, plain: float, point: int
+    ) -> None:
+        inputs = one_row(
+            service_rate=0.95, demand_mean=mean, demand_sd=math.sqrt(variance), lead_time_mean=1,
+            lead_time_sd=0, method=SafetyStockMethod.DEMAND_ONLY,
+        )  # fmt: skip
+
+        numbers = reorder_points(inputs)
+
+        assert mean + numbers.safety_stock[0] == pytest.approx(plain, abs=5e-3)
+        assert (numbers.reorder_point[0], numbers.distribution[0]) == (point, "normal")
+
     def test_intermittent_demand_is_discrete_however_large(self) -> None:
         numbers = reorder_points(one_row(service_rate=0.95, adi=1.4, **G))
 
@@ -236,6 +330,16 @@ class TestFillRate:
         found = fill_rate_safety_stock(fill_rate=0.98, order_quantity=quantity, sigma_ltd=SIGMA_G)
 
         assert found == pytest.approx(expected, abs=0.1)
+
+    @pytest.mark.parametrize(
+        ("quantity", "cycles"), [(100, 0.975), (400, 0.916), (1000, 0.823), (4000, 0.513)]
+    )
+    def test_a_98_percent_fill_rate_is_another_cycle_service(
+        self, quantity: float, cycles: float
+    ) -> None:
+        buffer = fill_rate_safety_stock(fill_rate=0.98, order_quantity=quantity, sigma_ltd=SIGMA_G)
+
+        assert norm.cdf(buffer / SIGMA_G) == pytest.approx(cycles, abs=5e-4)
 
     @pytest.mark.parametrize(
         ("quantity", "share"), [(100, 0.9564), (400, 0.9891), (1000, 0.9956), (4000, 0.9989)]
@@ -450,14 +554,3 @@ class TestPacks:
         assert packs_for_units(1500, 120) == Packs(13, 1560)
         assert packs_for_units(1560, 120) == Packs(13, 1560)
         assert packs_for_units(0, 120) == Packs(0, 0)
-
-    def test_quantities_in_another_unit_are_exact(self) -> None:
-        assert units_for_quantity(10, 12) == 120
-        assert units_for_quantity(0.1, 10) == 1  # binary 0.1 * 10 would still be 1
-        assert units_for_quantity(2.5, 48) == 120
-        assert units_for_quantity(1.01, 100) == 101
-
-    @pytest.mark.parametrize("quantity", [-1.0, math.nan, math.inf])
-    def test_refuse_what_is_not_a_quantity(self, quantity: float) -> None:
-        with pytest.raises(InvalidInput):
-            units_for_quantity(quantity, 12)

@@ -17,7 +17,7 @@ from tools.positions.core import (
     stockout_days,
     window_totals,
 )
-from tools.stock.core import abc_classes, sum_of_bins, xyz_class
+from tools.stock.core import abc_classes, xyz_class
 
 TODAY = date(2026, 3, 2)
 
@@ -65,10 +65,6 @@ class TestPosition:
         )
 
         assert position.inventory_position_units == 25
-
-    @given(st.lists(st.integers(-1000, 1000)))
-    def test_bins_add_up_with_their_debts(self, bins: list[int]) -> None:
-        assert sum_of_bins(bins) == sum(bins)
 
 
 class TestDueDay:

@@ -155,6 +155,27 @@ class TestLandedCost:
         assert acme == pytest.approx(8.0487, abs=5e-5)
         assert borealis == pytest.approx(8.1765, abs=5e-5)
 
+    @pytest.mark.parametrize(
+        ("terms", "bought", "pipeline", "buffer"),
+        [({"unit_price": 7.80, "duty_rate": 0, "order_cost": 350, "quantity": 1920,
+           "lead_time_days": 9, "safety_stock": 343.46}, 7.9823, 0.0481, 0.0184),
+         ({"unit_price": 7.35, "duty_rate": 0.03, "order_cost": 900, "quantity": 2000,
+           "lead_time_days": 21, "safety_stock": 998.4}, 8.0205, 0.1057, 0.0503)],
+    )  # fmt: skip
+    def test_its_parts_on_fixture_g(
+        self, terms: dict[str, float], bought: float, pipeline: float, buffer: float
+    ) -> None:
+        rest: dict[str, Any] = {"annual_demand": 36_500, "carrying_rate": 0.25}
+        nothing: dict[str, Any] = {"lead_time_days": 0, "safety_stock": 0}
+
+        base = landed_cost(**(terms | nothing | rest))
+        on_the_way = landed_cost(**(terms | {"safety_stock": 0} | rest)) - base
+        in_buffer = landed_cost(**(terms | {"lead_time_days": 0} | rest)) - base
+
+        assert base == pytest.approx(bought, abs=5e-5)
+        assert on_the_way == pytest.approx(pipeline, abs=5e-5)
+        assert in_buffer == pytest.approx(buffer, abs=6e-5)  # 0.01835
+
     @pytest.mark.parametrize("change", [{"quantity": 0}, {"unit_price": -1}, {"annual_demand": -1}])
     def test_refuses_values_outside_their_range(self, change: dict[str, float]) -> None:
         values: dict[str, Any] = {

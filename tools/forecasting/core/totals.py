@@ -3,7 +3,7 @@
 The quantile of a sum is not the sum of quantiles: for nine independent normal days of 100 +- 20
 the 95 % quantiles add up to 1,196, but the total stays below 999. So errors are taken of totals:
 past forecasts of the next 1, 3, 7, ... days are compared with what was sold in them, divided by
-the scale of the series, and pooled over all series of a similar size.
+the scale of the series, and pooled over all series of a similar kind and size.
 """
 
 from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ def waterfall(inputs: Mapping[str, Any], *, quantity: int) -> list[Term]:
     """Terms from the forecast to the order quantity; their values sum to ``quantity`` exactly.
 
     Args:
-        inputs: Numbers behind a recommendation (see ``tools.replenishment.service``).
+        inputs: Numbers behind a recommendation (``Advice.inputs``).
         quantity: Units that are ordered.
 
     Returns:

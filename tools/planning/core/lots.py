@@ -1,4 +1,8 @@
-"""Economic order quantity, without and with quantity discounts."""
+"""Economic order quantity, without and with quantity discounts.
+
+The textbook's answers, to compare with. Planning does not size orders by them: it orders up to a
+level of so many days of cover, and takes a price break where that pays.
+"""
 
 import math
 from collections.abc import Sequence

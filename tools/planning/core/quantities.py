@@ -1,8 +1,6 @@
 """From a need to an order quantity that the supplier accepts."""
 
-import math
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -106,16 +104,3 @@ def packs_for_units(units: int, pack_units: int) -> Packs:
         raise InvalidInput(f"packs need units >= 0 and a pack >= 1, got {units!r}, {pack_units!r}")
     packs = -(-units // pack_units)
     return Packs(packs, packs * pack_units)
-
-
-def units_for_quantity(quantity: float | Decimal, units_each: int) -> int:
-    """Stock units of a quantity counted in another unit, rounded up once, in exact arithmetic.
-
-    Example:
-        >>> units_for_quantity(2.5, 48)
-        120
-    """
-    if not math.isfinite(quantity) or quantity < 0 or units_each < 1:
-        raise InvalidInput(f"a quantity must be >= 0 in a unit >= 1, got {quantity!r}")
-    exact = Decimal(str(quantity)) * units_each
-    return int(exact.to_integral_value(ROUND_CEILING))
