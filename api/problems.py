@@ -1,5 +1,7 @@
 """Every failure as ``application/problem+json`` (RFC 9457), without echoing what was sent."""
 
+import logging
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -9,13 +11,19 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from tools.errors import NotAuthenticated, QuartermasterError
 
+logger = logging.getLogger(__name__)
+
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:quartermaster:problem:"
 MAX_ERRORS = 20
+RETRY_AFTER_S = "2"
+_PASSING_STATES = ("08", "40", "53", "55", "57")  # connection, deadlock, resources, lock, shutdown
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # older Pythons say otherwise
 
 
@@ -117,6 +125,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(QuartermasterError, _on_expected)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(OperationalError, _on_database)
+    app.add_exception_handler(PoolTimeout, _on_database)
 
 
 async def _on_expected(request: Request, error: Exception) -> ProblemResponse:
@@ -147,6 +157,32 @@ async def _on_http(request: Request, error: Exception) -> ProblemResponse:
         **place(request),
     )
     return ProblemResponse(body, refused.status_code, refused.headers)
+
+
+async def _on_database(request: Request, error: Exception) -> ProblemResponse:
+    """A busy or absent database is nobody's bug; what else it says is one, and goes to the gate."""
+    if not is_passing(error):
+        raise error
+    logger.warning("database unavailable", extra={"why": type(error).__name__})
+    body = problem(
+        503,
+        code="unavailable",
+        detail="the database is busy or cannot be reached",
+        next="Send the same request again in a moment.",
+        **place(request),
+    )
+    return ProblemResponse(body, 503, {"Retry-After": RETRY_AFTER_S})
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether a database error goes away by itself: a lock, a lost connection, a full pool."""
+    if isinstance(error, PoolTimeout):
+        return True
+    cause = error.orig if isinstance(error, OperationalError) else None
+    if isinstance(cause, sqlite3.OperationalError):
+        return cause.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    state = getattr(cause, "sqlstate", None)  # None: the server did not get to say anything
+    return cause is not None and (state is None or state[:2] in _PASSING_STATES)
 
 
 def _title(status: int) -> str:

@@ -1,6 +1,8 @@
 """The whole way over HTTP: ask, draft, request, decide with another key, delivered, told."""
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -256,3 +258,18 @@ def _ask_for_order(client: httpx2.Client) -> str:
     _say(client, thread_id, "Draft a purchase order for 1,920 WIDGET-A from Acme")
     _say(client, thread_id, "yes, request approval")
     return thread_id
+
+
+def test_reading_needs_no_write_lock(door: Door) -> None:
+    paul = door.as_("paul")
+    assert paul.get("/v1/orders").status_code == 200  # notes the use of the key
+    writer = sqlite3.connect(door.system.settings.data_dir / "quartermaster.db")
+    writer.execute("BEGIN IMMEDIATE")
+
+    begun = time.monotonic()
+    answer = paul.get("/v1/orders")
+
+    writer.rollback()
+    writer.close()
+    assert answer.status_code == 200
+    assert time.monotonic() - begun < 5

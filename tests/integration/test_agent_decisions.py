@@ -218,6 +218,25 @@ class TestPostDecision:
             order.one().state = OrderState.CONFIRMED
         assert agent.post_decision("a-31") != first
 
+    def test_a_message_cannot_take_the_place_of_a_notice(
+        self, database: Database, agent: Conversations
+    ) -> None:
+        with database.write() as session:
+            world = make_world_p(session)
+        paul = world.actors["paul"]
+        thread = agent.create_thread(paul)
+        _approve_in(database, world, thread)
+        with database.read() as session:
+            version = session.exec(select(Approval.version)).one()
+            order = session.exec(
+                select(PurchaseOrder).where(PurchaseOrder.number == "PO-2001")
+            ).one()
+            key = f"a-31:v{version}:{order.state}"
+        said = agent.post(paul, thread, "hello", client_key=key)
+
+        assert agent.post_decision("a-31") != said
+        assert [message.role for message in agent.messages(paul, thread)] == ["user", "notice"]
+
     def test_chat_goes_on_before_and_after(self, database: Database, agent: Conversations) -> None:
         with database.write() as session:
             world = make_world_p(session)

@@ -1,15 +1,20 @@
 """Problem documents: a status, a sentence, and nothing of what was sent."""
 
 import json
+import tempfile
+from contextlib import ExitStack, closing
 from typing import Annotated, Any
 
 import httpx2
 import pytest
 from fastapi import Body, FastAPI
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.testclient import TestClient
 
 from api import problems
 from api.gate import Gate
+from db.session import Database
 from tools.errors import (
     Ambiguous,
     ApprovalRequired,
@@ -21,6 +26,27 @@ from tools.errors import (
     QuartermasterError,
     Stale,
 )
+
+
+def _busy() -> None:
+    with ExitStack() as opened:
+        url = f"sqlite:///{opened.enter_context(tempfile.TemporaryDirectory())}/busy.db"
+        for _ in range(2):
+            database = opened.enter_context(closing(Database(url, busy_timeout_ms=1)))
+            opened.enter_context(database.write()).execute(text("SELECT 1"))
+
+
+def _no_table() -> None:
+    with closing(Database("sqlite://")) as empty, empty.read() as session:
+        session.execute(text("SELECT secret FROM canary"))
+
+
+def _no_server() -> None:
+    create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing").connect()
+
+
+def _full_pool() -> None:
+    raise PoolTimeout("QueuePool limit")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +67,9 @@ def client() -> TestClient:
     def bug() -> None:
         raise ZeroDivisionError("canary")
 
+    for fail in (_busy, _no_table, _no_server, _full_pool):
+        app.get(f"/{fail.__name__}")(fail)
+
     @app.post("/count")
     def count(units: Annotated[int, Body(embed=True, ge=1)]) -> dict[str, int]:
         return {"units": units}
@@ -55,6 +84,23 @@ def _is_problem(response: httpx2.Response, status: int) -> dict[str, Any]:
     assert body["status"] == status
     assert body["type"] == problems.TYPE_PREFIX + body["code"]
     return body
+
+
+class TestDatabase:
+    @pytest.mark.parametrize("path", ["/_busy", "/_no_server", "/_full_pool"])
+    def test_a_busy_or_absent_database_is_a_matter_of_time(
+        self, client: TestClient, path: str
+    ) -> None:
+        response = client.get(path)
+
+        body = _is_problem(response, 503)
+        assert (body["code"], response.headers["Retry-After"]) == ("unavailable", "2")
+        assert "127.0.0.1" not in body["detail"]
+
+    def test_any_other_failure_of_it_is_a_bug(self, client: TestClient) -> None:
+        body = _is_problem(client.get("/_no_table"), 500)
+
+        assert "canary" not in str(body)
 
 
 class TestExpectedErrors:
