@@ -2,7 +2,7 @@
 
 import re
 
-from agent.offline.reading import Mention, Quantity, Reading
+from agent.offline.reading import Mention, Quantity, Reading, Span
 
 _INSTEAD = re.compile(
     r"\b(?:and not|not|instead of|rather than|over|versus|vs\.?|or)(?: just| only)?\s*$"
@@ -20,14 +20,16 @@ def quantities(reading: Reading) -> list[Quantity]:
 
 
 def impossible(reading: Reading) -> Quantity | None:
-    """The first number that no order can have: zero, less than nothing, or far too many."""
-    return next((q for q in reading.quantities if not 0 < q.value <= MOST_UNITS), None)
+    """The first number that no order can have: zero or less, or far too many and no other."""
+    wrong = [q for q in reading.quantities if not 0 < q.value <= MOST_UNITS]
+    is_other = any(0 < q.value <= MOST_UNITS for q in quantities(reading))
+    return next((q for q in wrong if q.value <= 0 or not is_other), None)
 
 
-def without(reading: Reading, quantity: Quantity) -> str:
+def without(reading: Reading, piece: Quantity | Span) -> str:
     """The text without a number, so that an answer can give another one."""
-    before = re.sub(r"(?:-|\bminus)\s*$", "", reading.text[: quantity.start])
-    return " ".join(f"{before} {reading.text[quantity.end :]}".split())
+    before = re.sub(r"(?:-|\bminus|\bat|@)\s*$", "", reading.text[: piece.start])
+    return " ".join(f"{before} {reading.text[piece.end :]}".split())
 
 
 def _is_count(reading: Reading, quantity: Quantity) -> bool:

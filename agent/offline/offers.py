@@ -55,7 +55,8 @@ def line_to_draft(line: Json) -> Json:
 def named_supplier(calls: Sequence[Call]) -> str | None:
     """The supplier that the planner named for an item, beside the recommendation without it."""
     asked = [call for call in calls if call.name == "recommend_orders"]
-    is_pair = len(asked) == 2 and "supplier" in asked[0].arguments
+    given = ["supplier" in call.arguments for call in asked]
+    is_pair = given == [True, False]
     return str(asked[0].arguments["supplier"]) if is_pair else None
 
 

@@ -143,7 +143,7 @@ def is_bad_level(s: Situation) -> bool:
 def reorder_point(s: Situation) -> Decision:
     """Reorder point, safety stock and order-up-to level."""
     if is_bad_level(s):
-        return ask(replies.BAD_LEVEL, "reorder point")
+        return ask(replies.BAD_LEVEL, amounts.without(s.reading, s.reading.percents[0]))
     level = service_level(s)
     measure = "fill_rate" if level and re.search(r"fill.?rate|\bbeta\b", s.text) else None
     review = re.search(r"review", s.text) and s.reading.durations
@@ -295,6 +295,12 @@ def compare(s: Situation) -> Decision:
     skus = items_of(s)
     if isinstance(skus, Decision):
         return skus
+    wrong = amounts.impossible(s.reading)
+    if wrong is not None:
+        return ask(
+            f"For how many {skus[0]} shall I compare, above zero?",
+            amounts.without(s.reading, wrong),
+        )
     named = amounts.quantities(s.reading)
     quantity = int(named[0].value) if named else s.history.quantity_of(skus[0])
     if not quantity:

@@ -9,7 +9,7 @@ import re
 from agent.offline import amounts, replies, slots
 from agent.offline.guards import is_question
 from agent.offline.history import Json, rows
-from agent.offline.offers import line_to_draft, offer_after, recommended
+from agent.offline.offers import line_to_draft, recommended
 from agent.offline.phrasing.figures import number, title
 from agent.offline.reading import Quantity
 from agent.offline.situation import Decision, Situation, ask, call, say, use
@@ -66,6 +66,9 @@ def draft(s: Situation) -> Decision:
     if wrong is not None:
         return wrong
     chosen = _chosen(s)
+    absent = [str(x["sku"]) for x in chosen if x.get("sku") in replies.left_out(s.history)]
+    if absent:
+        return ask(f"You left out {absent[0]}. Draft it anyway?", f"draft {absent[0]}")
     if chosen:
         return _drafted_shown(s, chosen)
     named = [m.value for m in s.reading.of_kind("recommendation")]
@@ -151,9 +154,9 @@ def _drafted_recommended(s: Situation, skus: list[str]) -> Decision:
     is_from = supplier in (None, *(line.get("supplier_code") for line in shown))
     if len(shown) == len(skus) and is_from:
         return _drafted(s, [line_to_draft(line) for line in shown])
-    wanted = [call("recommend_orders", sku=sku) for sku in skus]
+    wanted = [call("recommend_orders", sku=sku, supplier=supplier) for sku in skus]
     if supplier and len(skus) == 1:
-        wanted.insert(0, call("recommend_orders", sku=skus[0], supplier=supplier))
+        wanted.append(call("recommend_orders", sku=skus[0]))
     return use(*wanted)
 
 
@@ -231,8 +234,8 @@ def _line_to_change(s: Situation, order: Json) -> str | Decision:
 
 def _revise_unknown(s: Situation, number: str | None, quantity: int | None) -> Decision:
     """An order that this conversation did not draft, or a recommendation not drafted yet."""
-    offer = offer_after(s.history.last.calls)
-    if number is None and offer and offer.tool == "draft_purchase_order" and quantity:
+    advised = any(made.name == "recommend_orders" for made in s.history.last.calls)
+    if number is None and quantity and advised:
         return _offered_instead(s, quantity)
     if number is None:
         return say("answer", "There is no draft in this conversation that I could change.")
@@ -249,12 +252,14 @@ def _revise_unknown(s: Situation, number: str | None, quantity: int | None) -> D
 
 def _offered_instead(s: Situation, quantity: int) -> Decision:
     """Another quantity than the one that was offered: nothing is drafted before a yes."""
-    lines = recommended([made for made in s.history.last.calls if made.data])
-    if len(lines) != 1:
+    calls = [made for made in s.history.last.calls if made.name == "recommend_orders"]
+    lines = recommended(calls)
+    skus = {str(made.arguments["sku"]) for made in calls if "sku" in made.arguments}
+    if len(lines) != 1 and len(skus) != 1:
         return ask("Which item shall I draft, and how many?", s.reading.text)
-    return ask(
-        f"Draft {number(quantity)} of {title(lines[0])}?", f"draft {quantity} of {lines[0]['sku']}"
-    )
+    line = lines[0] if len(lines) == 1 else {"sku": min(skus)}
+    question = f"Draft {number(quantity)} of {title(line)}?"
+    return ask(question, f"draft {quantity} of {line['sku']}")
 
 
 def request(s: Situation) -> Decision:

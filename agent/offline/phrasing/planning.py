@@ -37,9 +37,13 @@ _TYPES = {
 def recommendations(call: Call) -> str:
     """What to order, by value at risk."""
     lines = rows(call.data, "lines")
-    about = call.arguments.get("sku") or call.arguments.get("supplier")
+    sku, supplier = call.arguments.get("sku"), call.arguments.get("supplier")
+    if not lines and sku and supplier:
+        return f"Nothing of {sku} is recommended from {supplier}."
     if not lines:
-        return f"Nothing needs ordering{f' for {about}' if about else ''}."
+        about = f" for {sku or supplier}" if sku or supplier else ""
+        more = " Name a quantity if you want it anyway." if sku else ""
+        return f"Nothing needs ordering{about}.{more}"
     currency = call.data.get("currency")
     total = money(call.data.get("total_amount"), currency)
     count = call.data.get("total_lines") or len(lines)

@@ -89,3 +89,15 @@ def test_changes_nothing_to_zero(text: str) -> None:
 
     assert reply.tool_calls == []
     assert "nothing was changed" in reply.text
+
+
+def test_a_long_number_beside_a_quantity_is_none() -> None:
+    assert drafted(ask("order 120 widget-a for customer 201112091234")) != []
+
+
+@pytest.mark.parametrize("quantity", ["0", "-5"])
+def test_compares_for_no_impossible_quantity(quantity: str) -> None:
+    reply = ask(f"compare suppliers for {quantity} widget-a", "recommendation")
+
+    assert reply.tool_calls == []
+    assert "above zero" in reply.text

@@ -113,6 +113,16 @@ class TestLists:
         lines = [{"rec_id": "R-13", "quantity": 600}]
         assert called(reply) == [("draft_purchase_order", {"lines": lines})]
 
+    def test_asks_before_it_drafts_what_was_left_out(self) -> None:
+        first = [*SITUATIONS["recommendation"], HumanMessage("skip widget-a")]
+        skipped = [*first, answer(first), HumanMessage("draft the first one")]
+
+        asked = answer(skipped)
+        reply = answer([*skipped, asked, HumanMessage("yes")])
+
+        assert (asked.tool_calls, asked.text) == ([], "You left out WIDGET-A. Draft it anyway?")
+        assert [name for name, _ in called(reply)] == ["draft_purchase_order"]
+
     @pytest.mark.parametrize("text", ["skip the approval", "skip the check for widget-a"])
     def test_skips_no_check(self, text: str) -> None:
         assert ask(text, "draft").response_metadata["kind"] == "refuse"
@@ -164,6 +174,21 @@ class TestAfterwards:
         lines = reply.tool_calls[0]["args"]["lines"]
         assert [line["quantity"] for line in lines] == [600]
 
+    def test_a_quantity_after_no_need_is_offered(self) -> None:
+        none = turn(
+            "order widget-a", [("recommend_orders", {"sku": "WIDGET-A"}, ok({"lines": []}))]
+        )
+
+        assert answer([*none, HumanMessage("600")]).text == "Draft 600 of WIDGET-A?"
+
+    def test_another_level_completes_the_refused_one(self) -> None:
+        asked = [HumanMessage("reorder point of widget-a at 150 %")]
+
+        reply = answer([*asked, answer(asked), HumanMessage("95 %")])
+
+        wanted = {"sku": "WIDGET-A", "service_level": 0.95}
+        assert called(reply) == [("compute_reorder_point", wanted)]
+
     def test_tells_the_limit_that_a_draft_showed(self) -> None:
         assert ask("what is my approval limit?", "draft").text == "Your limit is 10,000.00 USD."
         assert "with every draft" in ask("what is my approval limit?").text
@@ -207,6 +232,12 @@ class TestNamedSupplier:
         ("recommend_orders", {"sku": "WIDGET-A", "supplier": "BOREALIS"}, ok({"lines": []})),
         ("recommend_orders", {"sku": "WIDGET-A"}, ok({"lines": [LINE]})),
     )
+
+    def test_asks_for_each_of_several_items(self) -> None:
+        wanted = [("recommend_orders", {"sku": sku, "supplier": "ACME"})
+                  for sku in ("WIDGET-A", "WIPES")]  # fmt: skip
+
+        assert called(ask("draft widget-a and wipes from acme")) == wanted
 
     def compared(self, *options: dict[str, Any]) -> Any:
         data = {"sku": "WIDGET-A", "quantity": 1920, "options": list(options)}
