@@ -145,7 +145,9 @@ class Desk:
             return rows
 
     def files(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir()) if self.folder.exists() else []
+        """Return what the reader of the outgoing folder sees."""
+        found = self.folder.iterdir() if self.folder.exists() else ()
+        return sorted(path.name for path in found if not path.name.startswith("."))
 
     def trail(self) -> list[tuple[str, str, str]]:
         """(action, object, actor) of every audit row."""

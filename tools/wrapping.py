@@ -18,10 +18,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from db.session import SessionFactory
-from db.types import Actor, Role
+from db.types import Actor
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Forbidden, QuartermasterError
+from tools.identity.core import can_draft, with_article
 
 Effect = Literal["read", "draft"]
 
@@ -81,8 +82,8 @@ class Tool:
             return _failure("invalid_input", _first_problem(error), "Correct the argument.", {})
         values = {name: getattr(parsed, name) for name in type(parsed).model_fields}
         try:
-            if self.effect == "draft" and context.actor.role in (Role.VIEWER, Role.SERVICE):
-                raise Forbidden(f"a {context.actor.role.value} may look but not draft")
+            if self.effect == "draft" and not can_draft(context.actor.role):
+                raise Forbidden(f"{with_article(context.actor.role)} may look but not draft")
             opened = context.read if self.effect == "read" else context.write
             with opened() as session:
                 result = self.function(session, context, **values)

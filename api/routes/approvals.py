@@ -20,11 +20,11 @@ from db.types import Actor, ApprovalState, Decision, OrderState
 from tools.approvals import service as approving
 from tools.approvals.core import ApprovalView
 from tools.errors import InvalidInput
+from tools.purchasing.core.quantities import MOST_UNITS
 
 router = APIRouter(tags=["approvals"])
 
 CHANNEL = "rest"
-MAX_UNITS = 1_000_000_000
 
 _APPROVAL_EXAMPLE: dict[str, Any] = {
     "id": "a-31", "version": 1, "state": "pending", "order": ORDER_EXAMPLE, "revision": 1,
@@ -41,7 +41,7 @@ class Edit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     sku: str = Field(min_length=1, max_length=120)
-    quantity: int = Field(ge=0, le=MAX_UNITS, description="Stock units; 0 removes the line.")
+    quantity: int = Field(ge=0, le=MOST_UNITS, description="Stock units; 0 removes the line.")
 
 
 class DecisionMade(BaseModel):

@@ -247,7 +247,7 @@ class Orders(RuleBasedStateMachine):
                 .where(col(Outbox.state) == OutboxState.DELIVERED)
             ).one()
         assert sorted(approved) == sorted(queued)
-        assert len(list(self.folder.iterdir())) == 2 * sent
+        assert len(self.desk.files()) == 2 * sent
 
     @invariant()
     def on_order_is_the_open_balance_of_the_lines(self) -> None:

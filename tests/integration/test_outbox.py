@@ -211,7 +211,26 @@ class TestDropFolder:
 
         assert first == second == "PO-1-r2.json"
         assert {path.name: path.read_bytes() for path in folder.folder.iterdir()} == before
-        assert sorted(before) == ["PO-1-r2.csv", "PO-1-r2.json"]
+        assert sorted(before) == [".delivered", "PO-1-r2.csv", "PO-1-r2.json"]
+
+    def test_an_emptied_folder_does_not_get_the_same_order_again(self, tmp_path: Path) -> None:
+        folder = DropFolder(tmp_path)
+        folder.deliver("k1", PAYLOAD)
+        for path in tmp_path.glob("PO-*"):
+            path.unlink()
+
+        assert folder.deliver("k1", PAYLOAD) == "PO-1-r2.json"
+        assert list(tmp_path.glob("PO-*")) == []
+
+        folder.deliver("k2", PAYLOAD | {"key": "k2"})
+        assert len(list(tmp_path.glob("PO-*"))) == 2
+
+    def test_a_torn_line_of_the_ledger_spoils_no_other(self, tmp_path: Path) -> None:
+        (tmp_path / ".delivered").write_text("k1\nk")
+
+        DropFolder(tmp_path).deliver("k2", PAYLOAD | {"key": "k2"})
+
+        assert (tmp_path / ".delivered").read_text() == "k1\nk\nk2\n"
 
     def test_the_file_says_who_approved(self, tmp_path: Path) -> None:
         DropFolder(tmp_path).deliver("k1", PAYLOAD)

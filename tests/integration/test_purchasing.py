@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
+from db.models.audit import AuditEvent
 from db.models.planning import Recommendation
 from db.models.purchasing import (
     Approval,
@@ -16,7 +17,7 @@ from db.models.purchasing import (
 )
 from db.models.stock import StockLevel, StockMovement
 from db.session import Database
-from db.types import ApprovalState, OrderState
+from db.types import ApprovalState, Decision, OrderState
 from tests.conftest import NOW
 from tests.factories import add_gloves, day
 from tests.factories_orders import Desk
@@ -785,3 +786,79 @@ class TestTools:
 
         assert answer["data"]["approval_required"] is True
         assert (answer["data"]["cancelled"], answer["data"]["sent"]) == (False, True)
+
+
+class TestHarmlessText:
+    """What people type reaches no terminal, paper or trail with control characters in it."""
+
+    TRICK = "x\x1b[2J\u202e\0\ud800y"
+    PLAIN = "x[2Jy"
+
+    def test_draft_revise_and_cancel(self, database: Database, tmp_path: Path) -> None:
+        desk = Desk(database, tmp_path)
+        desk.draft()
+        number = desk.draft(note=self.TRICK, duplicate_reason=self.TRICK).order.number
+        paul = desk.world.actors["paul"]
+        with database.write() as session:
+            revise(
+                session, number=number, changes=[Change("WIDGET-A", 1560)], actor=paul,
+                clock=desk.clock, company=desk.company, reason=self.TRICK,
+            )  # fmt: skip
+            cancel(session, number=number, actor=paul, clock=desk.clock, reason=self.TRICK)
+
+        with database.read() as session:
+            said = session.exec(
+                select(AuditEvent.reason).where(AuditEvent.object_id == number)
+            ).all()
+        assert desk.order(number).note == self.PLAIN
+        assert set(said) == {self.PLAIN}
+
+    def test_decisions_answers_and_deliveries(self, database: Database, tmp_path: Path) -> None:
+        desk = Desk(database, tmp_path)
+        desk.pending()
+        assert desk.decide(Decision.RESPOND, reason=self.TRICK).approval.reason == self.PLAIN
+        desk.decide(version=2)
+        desk.deliver()
+        paul = desk.world.actors["paul"]
+        with database.write() as session:
+            record_answer(
+                session, number="PO-2001", answer=OrderState.CONFIRMED, actor=paul,
+                clock=desk.clock, reason=self.TRICK,
+            )  # fmt: skip
+            receive(
+                session, number="PO-2001", arrivals=[Arrival("WIDGET-A", 5)], actor=paul,
+                reference=self.TRICK, clock=desk.clock, company=desk.company,
+            )  # fmt: skip
+
+        with database.read() as session:
+            note = session.exec(
+                select(Receipt.reference).where(col(Receipt.reference).startswith("PO-2001"))
+            ).one()
+        assert note == f"PO-2001:{self.PLAIN}:1"
+        assert desk.audit().ok
+
+
+class TestAmountsThatCannotBeCounted:
+    def _prices(self, desk: Desk, price: int) -> None:
+        with desk.database.write() as session:
+            session.execute(text("DELETE FROM price_break"))
+            session.execute(text("UPDATE supplier_item SET unit_price_minor = :p"), {"p": price})
+
+    def test_a_line(self, database: Database, tmp_path: Path) -> None:
+        desk = Desk(database, tmp_path)
+        self._prices(desk, 2**63 - 1)
+
+        with pytest.raises(
+            InvalidInput, match=r"1,920 of 'WIDGET-A' would cost 177,088,743,107,611,695,494.40 USD"
+        ):
+            desk.draft()  # 1,920 x 92,233,720,368,547,758.07 = 177,088,743,107,611,695,494.40
+
+    def test_a_revision(self, database: Database, tmp_path: Path) -> None:
+        desk = Desk(database, tmp_path)
+        desk.draft()
+        self._prices(desk, 2**63 - 1)
+
+        with pytest.raises(InvalidInput, match="can be counted"):
+            desk.revise()
+
+        assert desk.order().revision == 1

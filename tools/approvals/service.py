@@ -34,7 +34,7 @@ from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, Stale
-from tools.identity.core import can_approve
+from tools.identity.core import can_approve, with_article
 from tools.identity.service import actor_by_id
 from tools.purchasing.core.content import is_same
 from tools.purchasing.core.views import Check
@@ -43,6 +43,7 @@ from tools.purchasing.service.requesting import expire, request_approval
 from tools.purchasing.service.revising import Change, revise
 from tools.purchasing.service.rows import step
 from tools.purchasing.service.submitting import submit
+from tools.text import plain_text
 
 
 def list_approvals(
@@ -110,8 +111,9 @@ def decide(
     order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
     _check_open(session, approval, order, version=version, fingerprint=fingerprint)
     said = _Said(
-        decision, actor_by_id(session, actor.user_id), reason.strip()[:500], channel, clock, company
-    )
+        decision, actor_by_id(session, actor.user_id), plain_text(reason, longest=500), channel,
+        clock, company,
+    )  # fmt: skip
     _check_said(approval, said)
     changes = [Change(edit.sku, edit.quantity) for edit in _edits(decision, edits)]
     _record(session, approval, said)
@@ -146,7 +148,7 @@ def _check_said(approval: Approval, said: _Said) -> None:
     """
     if not can_approve(said.actor.role):
         raise Forbidden(
-            f"a {said.actor.role.value} does not decide about orders",
+            f"{with_article(said.actor.role)} does not decide about orders",
             details={"reason": "role", "required_role": approval.required_role},
         )
     if approval.expires_at <= said.clock.now() and said.decision is not Decision.REJECT:

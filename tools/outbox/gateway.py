@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from tools.errors import ExternalError
 
+LEDGER = ".delivered"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")  # noqa: RUF001
 _COLUMNS = (
     "order", "revision", "line", "sku", "supplier_sku", "name", "units", "uom", "packs",
@@ -46,7 +47,12 @@ class DropFolder:
     """Writes each order as JSON and CSV into a folder that an ERP (or a person) empties.
 
     The files of a key are the same bytes each time and appear complete or not at all; the CSV
-    comes first, so whoever sees the JSON sees both.
+    comes first, so whoever sees the JSON sees both. A key that was written once is not written
+    again, even after the folder was emptied: the hidden file ``.delivered`` remembers it.
+
+    One moment remains: a sender that dies after the files appeared and before it could remember
+    writes them again. So the reader must recognise the ``key`` that both files carry, and book an
+    order whose key it has seen only once; the JSON says so itself.
     """
 
     name = "file"
@@ -64,16 +70,36 @@ class DropFolder:
         stem = f"{_safe(str(payload['number']))}-r{int(payload['revision'])}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if key in self._delivered():
+                return f"{stem}.json"
             self._refuse_other_order(stem, key)
             _write_whole(self.folder / f"{stem}.csv", order_csv(payload))
             text = json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
             _write_whole(self.folder / f"{stem}.json", text)
+            self._remember(key)
         except OSError as error:
             raise ExternalError(
                 f"cannot write the order to the outgoing folder: {error.strerror or error!s}",
                 next_step="Check that the folder exists, is writable and has space.",
             ) from error
         return f"{stem}.json"
+
+    def _delivered(self) -> frozenset[str]:
+        ledger = self.folder / LEDGER
+        if not ledger.exists():
+            return frozenset()
+        return frozenset(ledger.read_text(encoding="utf-8", errors="replace").splitlines())
+
+    def _remember(self, key: str) -> None:
+        """Add a key to the ledger, on a line of its own even after a torn write."""
+        with (self.folder / LEDGER).open("a+b") as ledger:
+            end = ledger.seek(0, os.SEEK_END)
+            ledger.seek(max(0, end - 1))
+            is_torn = ledger.read(1) not in (b"", b"\n")
+            ledger.write(b"\n" * is_torn + key.encode() + b"\n")
+            ledger.flush()
+            os.fsync(ledger.fileno())
+        _sync_folder(self.folder)
 
     def _refuse_other_order(self, stem: str, key: str) -> None:
         path = self.folder / f"{stem}.json"
@@ -136,7 +162,12 @@ def _write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make new names in a folder survive a power cut."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -22,6 +22,7 @@ from tools.audit.core.chain import document_hash
 from tools.errors import Conflict, Forbidden, NotFound, Stale
 from tools.identity.core import can_settle, with_article
 from tools.outbox.core import LEASE, Failure, Settlement, after_failure, retry_delay
+from tools.text import plain_text
 
 _STATE_AFTER: Mapping[Failure, OutboxState] = {
     Failure.RETRY: OutboxState.PENDING,
@@ -266,6 +267,7 @@ def settle(
         raise NotFound(f"there is no delivery {key!r}")
     if row.state not in (OutboxState.IN_DOUBT, OutboxState.DEAD):
         raise Conflict(f"delivery {key!r} is {row.state.value!r}: there is nothing to settle")
+    reason = plain_text(reason, longest=500)
     settled: Mapping[Settlement, dict[str, Any]] = {
         Settlement.DELIVERED: {
             "state": OutboxState.DELIVERED, "delivered_at": at,

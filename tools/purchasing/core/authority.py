@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from db.types import Role
 from tools.errors import Conflict
-from tools.identity.core import APPROVING_ROLES, is_within
+from tools.identity.core import APPROVING_ROLES, is_within, with_article
 from tools.money import amount_spoken
 
 
@@ -60,6 +60,6 @@ def _sentence(
 ) -> str:
     has = "no limit" if limit is None else f"limit {amount_spoken(limit, currency)}"
     if below is None:
-        return f"{total} is within what a {role.value} may approve ({has})"
+        return f"{total} is within what {with_article(role)} may approve ({has})"
     lower = f"the {below[0].value} limit of {amount_spoken(below[1], currency)}"
     return f"{total} is above {lower}: it needs the {role.value} ({has})"

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from tools.errors import InvalidInput
+from tools.money import amount_spoken
 from tools.offers.core import unit_price
 from tools.planning.core.quantities import order_quantity
 
 MOST_UNITS = 10_000_000
+MOST_MINOR = 2**63 - 1  # what a column of money holds
 OVER_RECEIPT_PERCENT = 10
 
 
@@ -72,6 +74,20 @@ def orderable(terms: Terms, units: int) -> int:
             details={"suggestion": most},
         )
     return answer
+
+
+def check_amount(minor: int, what: str, currency: str) -> None:
+    """Refuse an amount that cannot be stored.
+
+    Raises:
+        InvalidInput: It is above the most that can be counted.
+    """
+    if minor > MOST_MINOR:
+        raise InvalidInput(
+            f"{what} would cost {amount_spoken(minor, currency)}; at most "
+            f"{amount_spoken(MOST_MINOR, currency)} can be counted",
+            next_step="Check the price and the quantity.",
+        )
 
 
 def neighbours(quantity: float, *, unit_units: int, pack_units: int) -> tuple[Choice, ...]:

@@ -15,7 +15,7 @@ from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput
-from tools.identity.core import can_draft
+from tools.identity.core import can_draft, with_article
 from tools.identity.service import approval_limit, highest_limit, role_limits
 from tools.money import amount_spoken, company_minor
 from tools.purchasing.core.authority import Rule, rule_for
@@ -27,6 +27,7 @@ from tools.purchasing.core.coverage import (
     next_need_days,
     numbers,
 )
+from tools.purchasing.core.quantities import check_amount
 from tools.purchasing.core.views import Check, OrderView
 from tools.purchasing.service.coverage import coverage
 from tools.purchasing.service.reading import views
@@ -43,6 +44,7 @@ from tools.purchasing.service.terms import (
     terms_of,
     wanted,
 )
+from tools.text import plain_text
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def draft(
     """
     audit.lock(session)
     check_may_draft(actor)
+    note = plain_text(note, longest=2000)
+    duplicate_reason = plain_text(duplicate_reason, longest=500)
     if idempotency_key and (made := _made_before(session, idempotency_key)):
         return outcome(session, made, actor=actor, company=company)
     if need_by is not None and need_by < today(clock, company):
@@ -124,7 +128,8 @@ def check_may_draft(actor: Actor) -> None:
         Forbidden: It may only look.
     """
     if not can_draft(actor.role):
-        raise Forbidden(f"a {actor.role.value} may look at orders but not draft or change them")
+        who = with_article(actor.role)
+        raise Forbidden(f"{who} may look at orders but not draft or change them")
 
 
 def outcome(
@@ -149,15 +154,17 @@ def company_total(session: Session, order: PurchaseOrder, company: Company) -> i
     """Return an order's total in minor units of company currency.
 
     Raises:
-        InvalidInput: The order's currency has no exchange rate.
+        InvalidInput: The order's currency has no exchange rate, or the total cannot be counted.
     """
     rate = session.get(ExchangeRate, order.currency, populate_existing=True)
-    return company_minor(
+    total = company_minor(
         order.total_minor,
         currency=order.currency,
         rate_micro=rate.rate_micro if rate else None,
         company_currency=company.currency,
     )
+    check_amount(total, f"order {order.number!r}", company.currency)
+    return total
 
 
 def approval_rule(session: Session, order: PurchaseOrder, company: Company) -> Rule:
@@ -192,7 +199,15 @@ def order_checks(seller: Supplier, lines: Sequence[PricedLine]) -> list[Check]:
 
 
 def put_lines(session: Session, order: PurchaseOrder, lines: Sequence[PricedLine]) -> None:
-    """Write the lines of an order and its total."""
+    """Write the lines of an order.
+
+    Raises:
+        InvalidInput: A line, or all of them, costs more than can be counted.
+    """
+    amounts = [line.units * line.unit_price_minor for line in lines]
+    for line, amount in zip(lines, amounts, strict=True):
+        check_amount(amount, f"{line.units:,} of {line.item.sku!r}", order.currency)
+    check_amount(sum(amounts), f"order {order.number!r}", order.currency)
     for number, line in enumerate(lines, start=1):
         session.add(
             PurchaseOrderLine(
@@ -343,7 +358,7 @@ def _insert(
         currency=seller.currency,
         fingerprint="",
         need_by_on=need_by,
-        note=note[:2000],
+        note=note,
         thread_id=thread_id,
         requested_by_id=actor.user_id,
         idempotency_key=idempotency_key,

@@ -23,6 +23,7 @@ from tools.purchasing.core.views import OrderView
 from tools.purchasing.service.drafting import check_may_draft
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.rows import OrderLine, lines_of, load, stale, step, today
+from tools.text import plain_line, plain_text
 
 _LONGEST_REFERENCE = 60
 
@@ -67,7 +68,8 @@ def receive(
     audit.lock(session)
     check_may_draft(actor)
     order = load(session, number)
-    if not 1 <= len(reference.strip()) <= _LONGEST_REFERENCE:
+    reference = plain_line(reference, longest=_LONGEST_REFERENCE + 1)
+    if not 1 <= len(reference) <= _LONGEST_REFERENCE:
         raise InvalidInput(
             f"a delivery note's number has 1 to {_LONGEST_REFERENCE} characters, got {reference!r}"
         )
@@ -109,13 +111,14 @@ def record_answer(
         raise InvalidInput(f"a supplier confirms, changes or rejects, got {answer.value!r}")
     order = load(session, number)
     values: dict[str, Any] = {}
+    told = {"promise": promise_on.isoformat() if promise_on else None}
     if answer is OrderState.CONFIRMED:
         values["confirmed_at"] = clock.now()
     if promise_on is not None:
         values["promise_on"] = promise_on
     step(
         session, order, answer, actor=actor, action=f"order.{answer.value}", at=clock.now(),
-        reason=reason, told={"promise": promise_on.isoformat() if promise_on else None}, **values,
+        reason=plain_text(reason, longest=500), told=told, **values,
     )  # fmt: skip
     return views(session, [order])[0]
 

@@ -39,6 +39,7 @@ from tools.purchasing.service.rows import (
     void_approvals,
 )
 from tools.purchasing.service.terms import LineRequest, PricedLine, priced, terms_of
+from tools.text import plain_text
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def revise(
     """
     audit.lock(session)
     check_may_draft(actor)
+    reason = plain_text(reason, longest=500)
     order = _unsent(session, number, "revised")
     if revision is not None and revision != order.revision:
         raise stale(order)
@@ -125,7 +127,8 @@ def cancel(
     """
     audit.lock(session)
     check_may_draft(actor)
-    if not reason.strip():
+    reason = plain_text(reason, longest=500)
+    if not reason:
         raise InvalidInput("a cancellation needs a reason", next_step="Ask why.")
     order = load(session, number)
     if order.state is OrderState.CANCELLED:

@@ -15,7 +15,7 @@ from tools.audit.core.chain import document_hash
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import ApprovalRequired, Conflict, Forbidden
-from tools.identity.core import can_approve, is_within, rank
+from tools.identity.core import can_approve, is_within, rank, with_article
 from tools.identity.service import actor_by_id, approval_limit
 from tools.money import amount_spoken, amount_text
 from tools.outbox import service as outbox
@@ -106,13 +106,15 @@ def check_authority(
     """
     user = session.get_one(User, actor.user_id, populate_existing=True)
     if not can_approve(user.role):
-        raise _forbidden("role", f"a {user.role.value} does not decide about orders", approval)
+        raise _forbidden(
+            "role", f"{with_article(user.role)} does not decide about orders", approval
+        )
     total = company_total(session, order, company)
     spoken = amount_spoken(total, company.currency)
     limit = approval_limit(session, actor)
     if not is_within(limit, total):
         own = amount_spoken(limit or 0, company.currency)
-        text = f"your limit is {own} and this order is {spoken}; it needs a {_who(approval)}"
+        text = f"your limit is {own} and this order is {spoken}; it needs {_who(approval)}"
         raise _forbidden("limit", text, approval)
     supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
     if not supplier.is_approved and rank(user.role) < rank(Role.MANAGER):
@@ -276,7 +278,7 @@ def _forbidden(reason: str, text: str, approval: Approval) -> Forbidden:
 
 
 def _who(approval: Approval) -> str:
-    return f"{approval.required_role} or somebody with a higher limit"
+    return f"{with_article(Role(approval.required_role))} or somebody with a higher limit"
 
 
 def _payload(
