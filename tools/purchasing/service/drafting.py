@@ -94,14 +94,11 @@ def draft(
     """
     audit.lock(session)
     check_may_draft(actor)
-    note = plain_text(note, longest=2000)
     duplicate_reason = plain_text(duplicate_reason, longest=500)
     if idempotency_key and (made := _made_before(session, idempotency_key)):
         return outcome(session, made, actor=actor, company=company)
-    if need_by is not None and need_by < today(clock, company):
-        raise InvalidInput(f"the need-by date {need_by.isoformat()!r} has passed")
     asked = wanted(session, lines)
-    need_by = need_by or earliest_need(asked, today(clock, company))
+    need_by = _needed_by(need_by, asked, today(clock, company))
     seller = choose_supplier(session, asked, supplier)
     place = destination(session, asked, ship_to)
     covers = [
@@ -109,14 +106,15 @@ def draft(
     ]
     priced_lines = _priced(session, seller, asked, covers)
     already, checks = _cover_checks(asked, covers, duplicate_reason)
+    checks += order_checks(seller, priced_lines)
     order = _insert(
         session, seller, place, asked, actor=actor, clock=clock, need_by=need_by, note=note,
         thread_id=thread_id, idempotency_key=idempotency_key,
     )  # fmt: skip
     put_lines(session, order, priced_lines)
     record(
-        session, order, actor=actor, clock=clock, action="order.drafted",
-        checks=[*checks, *order_checks(seller, priced_lines)], reason=duplicate_reason,
+        session, order, actor=actor, clock=clock, action="order.drafted", checks=checks,
+        reason=duplicate_reason,
     )  # fmt: skip
     return replace(outcome(session, order, actor=actor, company=company), duplicates=already)
 
@@ -261,6 +259,12 @@ def record(
     )
 
 
+def _needed_by(need_by: date | None, asked: Sequence[Wanted], today: date) -> date | None:
+    if need_by is not None and need_by < today:
+        raise InvalidInput(f"the need-by date {need_by.isoformat()!r} has passed")
+    return need_by or earliest_need(asked, today)
+
+
 def _made_before(session: Session, key: str) -> PurchaseOrder | None:
     return session.exec(
         select(PurchaseOrder)
@@ -358,7 +362,7 @@ def _insert(
         currency=seller.currency,
         fingerprint="",
         need_by_on=need_by,
-        note=note,
+        note=plain_text(note, longest=2000),
         thread_id=thread_id,
         requested_by_id=actor.user_id,
         idempotency_key=idempotency_key,

@@ -78,14 +78,9 @@ def submit(
         },
     )  # fmt: skip
     return outbox.enqueue(
-        session,
-        order_id=order.id,
-        revision=order.revision,
-        approval_id=approval.id,
-        channel=delivery_channel,
-        payload=payload,
-        at=now,
-    )
+        session, order_id=order.id, revision=order.revision, approval_id=approval.id,
+        channel=delivery_channel, payload=payload, at=now,
+    )  # fmt: skip
 
 
 def check_authority(
