@@ -570,6 +570,29 @@ class TestFailures:
         assert count(database, StagedRow) == 0
         assert ingest("items", "sku,name\nA,Lamp\n").state is LoadState.PUBLISHED
 
+    def test_a_number_that_somebody_took_meanwhile(
+        self, database: Database, ingest: Ingest
+    ) -> None:
+        with database.write() as session:
+            place, supplier = make_location(session), make_supplier(session)
+            make_item(session, "A", "Lamp")
+
+        def take(_done: int, _expected: int) -> None:
+            with database.write() as session:
+                session.add(
+                    PurchaseOrder(
+                        number="PO-1", supplier_id=supplier.id, location_id=place.id,
+                        currency="GBP", fingerprint="f", created_at=NOW,
+                    )
+                )  # fmt: skip
+
+        text = HEADER + "PO-1,ACME,A,5,1.00,,\n"
+        with pytest.raises(Conflict, match="changed by somebody else meanwhile"):
+            ingest("orders", text, progress=take)
+
+        assert count(database, StagedRow) == 0
+        assert ingest("orders", text).quarantine[0]["field"] == "number"
+
     def test_a_killed_application_goes_on_where_it_stopped(
         self, database: Database, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -424,6 +424,20 @@ class TestBounds:
             "is longer than 1,000 days"
         ]
 
+    def test_what_would_be_cut_off_is_refused(self) -> None:
+        order = ["po", "supplier", "sku", "qty"]
+
+        assert self.reasons("orders", order, ["9" * 33, "S", "A", "1"]) == [
+            "is longer than 32 characters"
+        ]
+        assert self.reasons("suppliers", ["code", "name"], ["S" * 33, "Acme"]) == [
+            "is longer than 32 characters"
+        ]
+        # sixty letters and ten invisible characters: the key is short, what is stored is not
+        assert self.reasons("items", ["sku", "name"], ["A" * 60 + "\u200b" * 10 + "B", "Lamp"]) == [
+            "is longer than 64 characters"
+        ]
+
     def test_terms_that_contradict_themselves(self) -> None:
         header = ["code", "name", "moq", "max units", "break1 units", "break1 price"]
 

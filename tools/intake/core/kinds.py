@@ -15,6 +15,7 @@ from tools.intake.core.values import (
     choice_parser,
     date_parser,
     future_date_parser,
+    number_parser,
     optional,
     parse_breaks,
     parse_count,
@@ -25,6 +26,7 @@ from tools.intake.core.values import (
     parse_sku,
     parse_units,
     parse_weekdays,
+    sku_parser,
     text_parser,
 )
 
@@ -202,7 +204,7 @@ STOCK = Kind(
 SUPPLIERS = Kind(
     "suppliers",
     (
-        Field("code", ("code", *_SUPPLIER, "id"), parse_sku, is_required=True),
+        Field("code", ("code", *_SUPPLIER, "id"), sku_parser(32), is_required=True),
         Field("name", ("name", "suppliername", "vendorname", "company"),
               text_parser(120, is_required=True), is_required=True),
         Field("email", ("email", "mail", "orderemail", "emailaddress"), text_parser(200)),
@@ -236,7 +238,7 @@ ORDERS = Kind(
     "orders",
     (
         Field("number", ("number", "po", "pono", "ponumber", "order", "orderno", "ordernumber",
-                         "purchaseorder", "orderid"), text_parser(32, is_required=True),
+                         "purchaseorder", "orderid"), number_parser(32),
               is_required=True),
         Field("supplier", _SUPPLIER, text_parser(120, is_required=True), is_required=True),
         Field("sku", _SKU, parse_sku, is_required=True),

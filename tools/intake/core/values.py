@@ -302,14 +302,37 @@ def _decimal(text: str) -> tuple[Decimal | None, str]:
     return (None, "is too large") if number.adjusted() > 15 else (number, "")
 
 
-def parse_sku(text: str) -> Parsed:
-    """SKU or code as (as written, canonical key)."""
-    if not text.strip():
-        return None, "is empty"
-    try:
-        return (text.strip(), sku_key(text)), ""
-    except InvalidInput as error:
-        return None, error.message[:200]
+def sku_parser(longest: int) -> Parser:
+    """Parser of a SKU or code as (as written, canonical key)."""
+
+    def parse(text: str) -> Parsed:
+        written = text.strip()
+        if not written:
+            return None, "is empty"
+        if len(written) > longest:
+            return None, f"is longer than {longest} characters"
+        try:
+            return (written, sku_key(text)), ""
+        except InvalidInput as error:
+            return None, error.message[:200]
+
+    return parse
+
+
+parse_sku = sku_parser(64)
+
+
+def number_parser(longest: int) -> Parser:
+    """Parser of a document's number: cut off it could be another document's."""
+    parser = text_parser(longest + 1, is_required=True)
+
+    def parse(text: str) -> Parsed:
+        value, reason = parser(text)
+        if value is not None and len(value) > longest:
+            return None, f"is longer than {longest} characters"
+        return value, reason
+
+    return parse
 
 
 def text_parser(longest: int, *, is_required: bool = False) -> Parser:

@@ -138,6 +138,12 @@ def discarded_on_failure(database: Database, load: Load) -> Iterator[None]:
         yield
     except (Conflict, KeyboardInterrupt):  # another import works on it, or somebody stopped us
         raise
+    except IntegrityError as error:
+        discard(database, load)
+        raise Conflict(
+            f"what the file {load.file_name!r} names was changed by somebody else meanwhile",
+            next_step="Send the file again.",
+        ) from error
     except BaseException:
         discard(database, load)
         raise
