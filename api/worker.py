@@ -5,10 +5,8 @@ dies in between leaves a lease that runs out; ``tools.outbox.service`` says what
 """
 
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from db.session import Database
 from db.types import Actor, OutboxState
@@ -22,7 +20,6 @@ from tools.outbox.gateway import Channel
 from tools.purchasing.service.submitting import mark_sent, take_back
 
 logger = logging.getLogger(__name__)
-_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,34 +101,15 @@ def settle(
             take_back(session, order_id=row.order_id, actor=actor, reason=reason, clock=clock)
 
 
-def run_forever(
-    database: Database,
-    channels: Mapping[str, Channel],
-    *,
-    clock: Clock,
-    holder: str,
-    stop: threading.Event,
-    pause_s: float = _PAUSE_S,
-) -> None:
-    """Work until ``stop`` is set; what was begun is finished first."""
-    while not stop.is_set():
-        work_once(database, channels, clock=clock, holder=holder)
-        stop.wait(pause_s)
-
-
 def work_once(
     database: Database, channels: Mapping[str, Channel], *, clock: Clock, holder: str
-) -> None:
-    """Close what waited too long, then send what is due; neither keeps the other from its turn."""
-    steps = (
-        partial(expire_due, database, clock=clock),
-        partial(deliver_due, database, channels, clock=clock, holder=holder),
-    )
-    for step in steps:
-        try:
-            step()
-        except Exception:  # a failure of one step, whatever it is, must not stop the worker
-            logger.exception("a step of the worker failed")
+) -> list[Delivery]:
+    """Close what waited too long, then send what is due, even where the first of them fails."""
+    try:
+        expire_due(database, clock=clock)
+    finally:
+        sent = deliver_due(database, channels, clock=clock, holder=holder)
+    return sent
 
 
 def _deliver(

@@ -4,16 +4,16 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
-from api.worker import deliver_due, expire_due, run_forever, settle
+from api.worker import deliver_due, expire_due, settle, work_once
 from db.models.purchasing import Outbox
 from db.session import Database
 from db.types import OrderState, OutboxState
@@ -260,21 +260,18 @@ def test_requests_run_out(database: Database, tmp_path: Path) -> None:
     assert expire_due(desk.database, clock=desk.clock) == 0
 
 
-def test_the_loop_works_until_it_is_stopped(sqlite_database: Database, tmp_path: Path) -> None:
+def test_a_failure_to_close_requests_stops_no_delivery(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
     desk = Desk(sqlite_database, tmp_path / "outgoing")
     desk.approved()
-    stop = threading.Event()
+    desk.ask(desk.draft(duplicate_reason="x").order.number)
+    desk.clock.at = NOW + desk.company.approval_ttl
+    with desk.database.write() as session:
+        session.execute(text("UPDATE purchase_order SET state = 'closed' WHERE number = 'PO-2002'"))
 
-    class Stopping:
-        name, is_idempotent = "file", True
-
-        def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
-            stop.set()
-            return f"{key} {payload['number']}"
-
-    run_forever(
-        desk.database, {"file": Stopping()}, clock=desk.clock, holder="loop", stop=stop, pause_s=0
-    )
+    with pytest.raises(Conflict, match="cannot become"):
+        work_once(desk.database, {"file": DropFolder(desk.folder)}, clock=desk.clock, holder="one")
 
     assert desk.order().state is OrderState.SENT
 
