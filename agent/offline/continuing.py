@@ -3,7 +3,7 @@
 import re
 
 from agent.offline import replies
-from agent.offline.history import Call, History, Json, rows
+from agent.offline.history import Call, History, Json, Turn, rows
 from agent.offline.phrasing.figures import money, price, title, units
 from agent.offline.situation import Decision, Request, Situation, say, use
 
@@ -35,7 +35,7 @@ def go_on(s: Situation) -> Decision | None:
     """The answer to "more", "skip X" and "how much is it now?"; None to anything else."""
     if _MORE.match(s.text):
         return _more(s)
-    if _SKIP.match(s.text) and s.history.turns:
+    if _SKIP.match(s.text):
         skus = [mention.value for mention in s.items() if not mention.is_ambiguous]
         return say("answer", replies.leave_out(skus)) if skus else None
     return _total(s.history) if _TOTAL.match(s.text) else None
@@ -48,14 +48,17 @@ def leaves_out(s: Situation) -> bool:
 
 def _more(s: Situation) -> Decision | None:
     """The last list again with as many rows as its tool gives."""
-    shown = next((turn.calls for turn in reversed(s.history.turns) if turn.calls), ())
-    lists = [call for call in shown if call.name in _LISTS and call.is_ok]
+    lists = next((found for turn in reversed(s.history.turns) if (found := _lists(turn))), [])
     if not lists:
         is_other = s.history.last.kind == "clarify" or "xqty" in s.text
         return None if is_other else say("answer", replies.NO_LIST)
     advice = [call for call in lists if call.name == "recommend_orders"]
     lists = advice or lists
     return use(*(Request(c.name, {**c.arguments, "limit": _most(s, c.name)}) for c in lists))
+
+
+def _lists(turn: Turn) -> list[Call]:
+    return [call for call in turn.calls if call.name in _LISTS and call.is_ok]
 
 
 def _most(s: Situation, tool: str) -> int:

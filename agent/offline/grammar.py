@@ -57,7 +57,8 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "sales",
         (
             r"\bdid\b.*\bsell\b|\b(?:did|have|has|had|was|were|been)\b.*\bsold\b",
-            r"\bhow (?:much|many)\b.*\bsold\b|\bwe sold\b",
+            r"\bhow (?:much|many)\b.*\bsold\b|\bwe sold\b|\b(?:was|were)\b.*\bsales\b",
+            r"\bsales\b.*\byesterday\b|\byesterday'?s? sales\b",
             r"\b(?:sales|demand) history\b|\b(?:past|previous|historic(?:al)?) (?:sales|demand)\b",
         ),
     ),
@@ -80,6 +81,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             r"^(?:what|which|who|anything|is anything|does anything|show|list)\b(?!.*xitem).*"
             r"\b(?:run|runs|running|go|goes|going) (?:out|dry|short)\b",
+            r"^(?:what|which|anything|is anything|show|list)\b(?!.*xitem).*\bout of stock\b",
         ),
     ),
     (

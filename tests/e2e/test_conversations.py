@@ -443,6 +443,42 @@ class TestWriteGate:
         assert "cancelled" in reply
 
 
+class TestFirstSteps:
+    """What people try who have not read how to ask."""
+
+    @pytest.mark.parametrize("text", ["order 0 of the first one", "draft -5 cases of widget-a"])
+    def test_drafts_nothing_for_an_impossible_quantity(self, desk: Desk, text: str) -> None:
+        reply = desk.talk("what needs ordering today?", text)
+
+        assert "nothing was drafted. How many?" in reply
+        assert desk.orders() == []
+
+    def test_drafts_the_quantity_named_with_the_first_one(self, desk: Desk) -> None:
+        desk.say("what needs ordering today?")
+
+        calls, _ = desk.say("order 600 of the first one")
+
+        assert [line["quantity"] for _, made in calls for line in made["lines"]] == [600]
+        assert [number for number, _, _ in desk.orders()] == ["PO-2001"]
+
+    def test_lists_more_and_never_drafts_on_next(self, desk: Desk) -> None:
+        desk.say("what needs ordering today?")
+
+        calls, _ = desk.say("next")
+
+        assert calls == [("recommend_orders", {"limit": 50})]
+        assert desk.orders() == []
+
+    def test_offers_another_quantity_before_it_drafts(self, desk: Desk) -> None:
+        offer = desk.talk("what should I order of widget-a?", "make it 600")
+        before = desk.orders()
+
+        desk.say("yes")
+
+        assert (offer, before) == ("Draft 600 of WIDGET-A?", [])
+        assert [number for number, _, _ in desk.orders()] == ["PO-2001"]
+
+
 def test_every_reply_is_grounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The templates write no figure that the graph would have to send back."""
     found: list[list[str]] = []
@@ -459,7 +495,10 @@ def test_every_reply_is_grounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
         "what if demand for widget-a drops 20 %", "compare suppliers for 5,040 widget-a",
         "where is 1042?", "what needs my attention", "excess stock", "list orders", "kpis",
         "order 2.5 pallets of wipes", "approve PO-2001", "find gloves", "blorp", "cancel PO-2001",
+        "show all 24", "rop of wipes at 150 %", "what is my limit?", "order 0 of wipes",
+        "draft wipes from acme", "draft widget-a and wipes", "total?", "list orders", "more",
+        "what runs out this week?", "stock of unicron", "order 1e12 of wipes", "skip wipes",
     )  # fmt: skip
 
-    assert len(found) >= 21
+    assert len(found) >= 34
     assert [stray for stray in found if stray] == []
