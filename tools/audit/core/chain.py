@@ -61,7 +61,7 @@ def canonical_json(value: Any) -> str:
     '{"a":null,"b":[1,"\\u00e9"]}'
     """
     _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _WRITER.encode(value)
 
 
 def document_hash(value: Any) -> str:
@@ -150,7 +150,7 @@ def read_object(text: str) -> dict[str, Any]:
         TypeError: It is another JSON value.
         ValueError: It is not JSON, or holds a fraction.
     """
-    value = json.loads(text, parse_float=_refuse, parse_constant=_refuse)
+    value = _READER.decode(text)
     if not isinstance(value, dict):
         raise TypeError(f"{text[:40]!r} is not an object")
     return value
@@ -158,6 +158,12 @@ def read_object(text: str) -> dict[str, Any]:
 
 def _refuse(number: str) -> None:
     raise ValueError(f"{number} is not a whole number")
+
+
+# Built once: a trail is hundreds of thousands of documents.
+_WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+_READER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
+_LEAVES = frozenset({str, int, bool, type(None)})
 
 
 def first_break(rows: Iterable[tuple[Entry, str]], keys: Mapping[str, bytes]) -> Break | None:
@@ -201,9 +207,8 @@ def _problem(
 def _refuse_floats(value: Any) -> None:
     if isinstance(value, float):
         raise TypeError(f"a canonical document holds no fractions, got {value!r}")
-    if isinstance(value, Mapping):
-        for part in value.values():
-            _refuse_floats(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            _refuse_floats(part)
+    parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list | tuple):
+        for part in parts:
+            if type(part) not in _LEAVES:
+                _refuse_floats(part)
