@@ -436,6 +436,20 @@ class TestTerms:
 
         assert report.quarantine[0]["reason"] == "would be 100, below the minimum order of 120"
 
+    def test_new_terms_need_a_price_and_stored_ones_keep_theirs(
+        self, shop: Database, ingest: Ingest
+    ) -> None:
+        ingest("suppliers", "code,name,sku,price\nACME,Acme,A,7.80\n")
+
+        report = ingest("suppliers", "code,name,sku,moq\nACME,Acme,A,5\nACME,Acme,B,5\n")
+
+        assert [row["reason"] for row in report.quarantine] == [
+            "is empty; an item's terms need a price"
+        ]
+        with shop.read() as session:
+            terms = session.exec(select(SupplierItem)).one()
+            assert (terms.unit_price_minor, terms.moq_units) == (780, 5)
+
     def test_price_breaks_are_replaced(self, shop: Database, ingest: Ingest) -> None:
         ingest(
             "suppliers",

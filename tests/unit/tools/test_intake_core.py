@@ -444,9 +444,10 @@ class TestBounds:
         assert self.reasons("suppliers", header, ["S", "Acme", "5", "4", "", ""]) == [
             "is below the minimum order"
         ]
-        assert self.reasons("suppliers", header, ["S", "Acme", "5", "", "9", ""]) == [
-            "and its units go together; one of them is empty"
-        ]
+        alone = ["and its units go together; one of them is empty"]
+        assert self.reasons("suppliers", header, ["S", "Acme", "5", "", "9", ""]) == alone
+        # also when the file has no column for what is missing
+        assert self.reasons("suppliers", ["code", "name", "break1 qty"], ["S", "A", "9"]) == alone
 
 
 def test_price_breaks_come_in_one_column_or_in_pairs() -> None:
