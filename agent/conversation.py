@@ -76,6 +76,7 @@ class Conversations:
         self._lease, self._wait_s = lease, wait_s
         self._memory = open_memory(checkpoints)
         self._graph = build_graph(self._memory)
+        self._warming = threading.Lock()
         self._heart = Heartbeat(database, clock, lease)
 
     def create_thread(self, actor: Actor, title: str = "") -> str:
@@ -227,8 +228,8 @@ class Conversations:
             return records.recover(session, self._clock.now())
 
     def warm(self) -> None:
-        """Prepare the model, so that the first turn need not wait for that."""
-        with tracing_context(enabled=False):
+        """Prepare the model before the first turn; one that comes meanwhile waits for it."""
+        with self._warming, tracing_context(enabled=False):
             warm_up(self._model)
 
     def close(self) -> None:
@@ -340,6 +341,8 @@ class Conversations:
             recursion_limit=RECURSION_LIMIT,
         )
         end: dict[str, Any] = {}
+        with self._warming:  # else both would do the same work, on the same processors
+            pass
         with tracing_context(enabled=False):
             for end in self._graph.stream(  # noqa: B007 (the last one is what counts)
                 state, config, context=context, stream_mode="values", durability="exit"

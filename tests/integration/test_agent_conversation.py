@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
 from agent import records
+from agent.chat_models import build_chat_model
 from agent.conversation import Conversations
 from agent.graph import MAX_STEPS, STEP_LIMIT, build_graph
 from agent.heartbeat import LOOK_EVERY_S, Heartbeat
@@ -27,6 +28,7 @@ from db.types import RunState
 from tests.conftest import NOW
 from tests.factories import make_world_p
 from tests.fakes import FAKE_TOOLS, ScriptedChatModel, Step, calls
+from tools.catalog.core import CatalogueSnapshot
 from tools.clock import FixedClock
 from tools.company import Company
 from tools.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
@@ -695,6 +697,25 @@ def _kill(desk: Desk, run_id: int) -> None:
             desk.agent.execute(run_id)
     finally:
         Conversations._finish = original  # type: ignore[method-assign]
+
+
+def test_warming_prepares_the_offline_model_and_asks_no_other(desk: Desk) -> None:
+    looked: list[str] = []
+
+    def catalogue() -> CatalogueSnapshot:
+        looked.append("catalogue")
+        return CatalogueSnapshot(())
+
+    desk.agent.warm()
+    offline = Conversations(
+        desk.database, chat_model=build_chat_model(catalogue=catalogue), clock=desk.clock,
+        company=Company(currency="USD"), tools=FAKE_TOOLS,
+    )  # fmt: skip
+    offline.warm()
+    offline.close()
+
+    assert desk.model.prompts == []
+    assert looked == ["catalogue"]
 
 
 def test_a_turn_without_a_context_is_refused() -> None:

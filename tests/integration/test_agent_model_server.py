@@ -328,11 +328,12 @@ class TestFailures:
         ],
     )
     def test_each_failure_is_one_sentence_and_the_next_turn_works(
-        self, served: Served, answer: Answer, words: str
+        self, served: Served, answer: Answer, words: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         reply = served.say(answer)
 
         assert words in reply
+        assert [record for record in caplog.records if record.levelname != "INFO"] == []
         assert not any(leak in reply for leak in ("10.0.0.7", "secret", "sk-123", "Traceback"))
         assert served.say(says("Hello again.")) == "Hello again."
 
