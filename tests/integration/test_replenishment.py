@@ -513,6 +513,21 @@ class TestExplain:
         assert (stored["quantity"], stored["inputs"]["on_hand"]) == (1920, 620)
         assert (fresh["rec_id"], fresh["inputs"]["on_hand"]) == (None, 5)
 
+    def test_a_recommendation_of_an_earlier_version_is_still_explained(
+        self, sqlite_database: Database
+    ) -> None:
+        desk = Desk(sqlite_database)
+        added = {"location", "unrated", "is_value_known", "set_aside"}
+        with sqlite_database.write() as session:
+            plan_all(session, clock=desk.context.clock, company=USD)
+            row = session.exec(select(Recommendation)).one()
+            row.inputs = {k: v for k, v in row.inputs.items() if k not in added}
+
+        why: Any = desk.call(explain_recommendation, rec_id="R-1")
+        line: Any = desk.call(recommend_orders)["data"]
+
+        assert why["data"]["quantity"] == line["lines"][0]["quantity"] == 1920
+
     @pytest.mark.parametrize(
         ("arguments", "code"),
         [({}, "invalid_input"), ({"rec_id": "R-1", "sku": "WIDGET-A"}, "invalid_input"),

@@ -89,9 +89,11 @@ def _of_items(
         found += item_exceptions(
             sku=item.sku,
             name=item.name,
-            location=row.inputs["location"],
+            location=row.inputs.get("location", ""),
             severity=row.severity,
-            value_at_risk_minor=row.value_at_risk_minor if row.inputs["is_value_known"] else None,
+            value_at_risk_minor=row.value_at_risk_minor
+            if row.inputs.get("is_value_known", True)
+            else None,
             unit_cost_minor=item.unit_cost_minor * rates[item.currency] / 1_000_000
             if item.currency in rates
             else None,

@@ -71,7 +71,7 @@ def line_view(recommendation: Any, item: Any, rec_id: str | None, *, company_cur
         "action": recommendation.action.value,
         "sku": item.sku,
         "name": item.name,
-        "location": i["location"],
+        "location": i.get("location"),
         "quantity": recommendation.order_units,
         "uom": item.uom,
         "supplier": i["supplier"],
@@ -89,7 +89,7 @@ def line_view(recommendation: Any, item: Any, rec_id: str | None, *, company_cur
         "arrival_in_days": i["arrival_in_days"],
         "severity": recommendation.severity,
         "value_at_risk": amount_text(recommendation.value_at_risk_minor, company_currency)
-        if i["is_value_known"]
+        if i.get("is_value_known", True)
         else None,
         "flags": list(recommendation.flags),
     }
@@ -122,7 +122,7 @@ def explanation_view(
         "action": recommendation.action.value,
         "sku": item.sku,
         "name": item.name,
-        "location": i["location"],
+        "location": i.get("location"),
         "quantity": recommendation.order_units,
         "uom": item.uom,
         "supplier": i["supplier"],

@@ -203,7 +203,7 @@ class OrderList:
         return self.warnings + [
             f"{item.sku}: {note}"
             for c, item in shown
-            for note in c.recommendation.inputs["set_aside"]
+            for note in c.recommendation.inputs.get("set_aside", [])
         ]
 
     def refs(self, limit: int) -> list[str]:
@@ -230,7 +230,7 @@ def order_list(
     rates = exchange_rates(session, company)
     amounts = [(c.recommendation.amount_minor, c.recommendation.currency) for c in due]
     known = [in_company_minor(minor, rates[code]) for minor, code in amounts if code in rates]
-    unrated = {code for c in due for code in c.recommendation.inputs["unrated"]}
+    unrated = {code for c in due for code in c.recommendation.inputs.get("unrated", [])}
     return OrderList(
         lines=[(c, items[c.recommendation.item_id]) for c in due],
         total_amount_minor=sum(known) if known or not due else None,
@@ -380,5 +380,6 @@ def _explained(
         public_id=None if row.id is None else f"R-{row.id}",
         covered_by=covered,
         as_of=clock.now() if run is None else run.as_of_at,
-        warnings=([f"not counted here: {names}"] if since else []) + row.inputs["set_aside"],
+        warnings=([f"not counted here: {names}"] if since else [])
+        + row.inputs.get("set_aside", []),
     )
