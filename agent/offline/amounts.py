@@ -37,6 +37,11 @@ def _is_count(reading: Reading, quantity: Quantity) -> bool:
     return not re.search(r"\d\.\d\d\b", written)
 
 
+def is_each(reading: Reading) -> bool:
+    """One quantity is meant for each item."""
+    return _EACH.search(reading.text.lower()) is not None
+
+
 def paired(reading: Reading, items: list[Mention]) -> list[tuple[Mention, Quantity | None]]:
     """Each item with its quantity: the number before it, else the one after it.
 
@@ -45,7 +50,7 @@ def paired(reading: Reading, items: list[Mention]) -> list[tuple[Mention, Quanti
     Example: "order 100 A and 20 B" and "A 100, B 20" both give A 100 and B 20.
     """
     left = quantities(reading)
-    if len(left) == 1 and len(items) > 1 and _EACH.search(reading.text.lower()):
+    if len(left) == 1 and len(items) > 1 and is_each(reading):
         return [(item, left[0]) for item in items]
     pairs: list[tuple[Mention, Quantity | None]] = []
     at = 0

@@ -1,7 +1,7 @@
 """Read the state of a conversation out of its messages; nothing else is remembered."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,7 +174,7 @@ def read_history(messages: Sequence[BaseMessage]) -> History:
     turns: list[Turn] = []
     said, reply = "", AIMessage("")
     requested: dict[str, tuple[str, Json]] = {}
-    calls: list[Call] = []
+    calls: list[tuple[str, Call]] = []
     system: list[str] = []
     is_open = False
     for message in messages:
@@ -182,18 +182,20 @@ def read_history(messages: Sequence[BaseMessage]) -> History:
             continue
         if isinstance(message, HumanMessage):
             if is_open:
-                turns.append(_turn(said, calls, reply))
+                turns.append(_turn(said, _in_order(calls, requested), reply))
             said, reply, calls, is_open = message.text, AIMessage(""), [], True
         elif isinstance(message, AIMessage):
             reply = message
             for call in message.tool_calls:
+                requested.pop(call["id"] or "", None)
                 requested[call["id"] or ""] = (call["name"], dict(call["args"]))
         elif isinstance(message, ToolMessage):
             name, arguments = requested.get(message.tool_call_id, (message.name or "", {}))
-            calls.append(Call(name, arguments, envelope_of(message.text)))
+            call_id = message.tool_call_id
+            calls.append((call_id, Call(name, arguments, envelope_of(message.text))))
         else:
             system.append(message.text)
-    return History(tuple(turns), _turn(said, calls, reply), "\n".join(system))
+    return History(tuple(turns), _turn(said, _in_order(calls, requested), reply), "\n".join(system))
 
 
 def is_correction(message: BaseMessage) -> bool:
@@ -210,6 +212,12 @@ def envelope_of(content: str) -> Json:
     if isinstance(value, dict):
         return value
     return {"ok": False, "error": "error", "message": content[:300], "next": "", "details": {}}
+
+
+def _in_order(answered: list[tuple[str, Call]], requested: Iterable[str]) -> list[Call]:
+    """Results in the order of their calls: tools that run side by side answer in any order."""
+    place = {call_id: at for at, call_id in enumerate(requested)}
+    return [call for _, call in sorted(answered, key=lambda pair: place.get(pair[0], len(place)))]
 
 
 def _turn(said: str, calls: list[Call], reply: AIMessage) -> Turn:

@@ -52,6 +52,22 @@ def line_to_draft(line: Json) -> Json:
     return {"sku": line["sku"], "quantity": line["quantity"]}
 
 
+def drafts_of(lines: Sequence[Json]) -> list[Json]:
+    """Arguments of one draft for each supplier of the lines.
+
+    A recommendation knows its supplier; a line computed since the last plan has no number, so its
+    supplier is named.
+    """
+    drafts = []
+    for name in dict.fromkeys(str(line.get("supplier")) for line in lines):
+        own = [line for line in lines if str(line.get("supplier")) == name]
+        draft: Json = {"lines": [line_to_draft(line) for line in own]}
+        code = own[0].get("supplier_code")
+        is_known = all(line.get("rec_id") for line in own) or not code
+        drafts.append(draft if is_known else {**draft, "supplier": code})
+    return drafts
+
+
 def named_supplier(calls: Sequence[Call]) -> str | None:
     """The supplier that the planner named for an item, beside the recommendation without it."""
     asked = [call for call in calls if call.name == "recommend_orders"]
@@ -100,11 +116,7 @@ def _approval(calls: Sequence[Call]) -> Offer | None:
 def _draft(calls: Sequence[Call]) -> Offer | None:
     """One draft for each supplier of what was recommended."""
     lines = recommended(calls)
-    suppliers = list(dict.fromkeys(str(line["supplier"]) for line in lines))
-    every = tuple(
-        {"lines": [line_to_draft(line) for line in lines if str(line["supplier"]) == name]}
-        for name in suppliers
-    )
+    every = tuple(drafts_of(lines))
     if not every:
         return None
     question = "Shall I draft it?" if len(lines) == 1 else "Shall I draft all of them?"

@@ -9,14 +9,13 @@ import re
 from agent.offline import amounts, replies, slots
 from agent.offline.guards import is_question
 from agent.offline.history import Json, rows
-from agent.offline.offers import line_to_draft, recommended
+from agent.offline.offers import drafts_of, line_to_draft, recommended
 from agent.offline.phrasing.figures import number, title
 from agent.offline.reading import Quantity
 from agent.offline.situation import Decision, Situation, ask, call, say, use
 
 WRITING = ("draft", "revise", "request_approval", "cancel")
 _ALL = re.compile(r"\b(?:all|everything|both|them|those|these|each)\b")
-_EACH = re.compile(r"\b(?:each|apiece|per item)\b")
 _RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top up)\b|\bby xqty\b")
 _ORDERS = re.compile(
     r"\b(?:order|ordr|buy|purchase|draft|raise|create|make|write|prepare|place|put|get|bring|take|"
@@ -102,11 +101,19 @@ def _drafted_shown(s: Situation, lines: list[Json]) -> Decision:
     pointing = slots.pointer(s)
     given = [q for q in amounts.quantities(s.reading)
              if pointing is None or not pointing[0] <= q.start < pointing[1]]  # fmt: skip
-    if not given:
-        return _drafted(s, [line_to_draft(line) for line in lines])
-    if len(given) > 1 or (len(lines) > 1 and not _EACH.search(s.reading.text.lower())):
+    if len(given) > 1 or (given and len(lines) > 1 and not amounts.is_each(s.reading)):
         return ask("How many of each? Name each item with its quantity.", s.reading.text)
-    return _drafted(s, [{**line_to_draft(line), **_amount(given[0])} for line in lines])
+    amount = _amount(given[0]) if given else {}
+    return _drafted_by_supplier(s, lines, amount)
+
+
+def _drafted_by_supplier(s: Situation, lines: list[Json], amount: Json) -> Decision:
+    """One draft for each supplier that was recommended, unless the planner names one."""
+    if s.reading.of_kind("supplier"):
+        return _drafted(s, [{**line_to_draft(line), **amount} for line in lines])
+    parts = [_drafted(s, [{**line, **amount} for line in draft["lines"]], draft.get("supplier"))
+             for draft in drafts_of(lines)]  # fmt: skip
+    return use(*(made for part in parts for made in part.calls))
 
 
 def _chosen(s: Situation) -> list[Json]:
@@ -127,7 +134,7 @@ def _drafted_focus(s: Situation, sku: str) -> Decision:
         return _drafted(s, [_line(sku, found[0])])
     line = _recommended(s, sku)
     if line is not None:
-        return _drafted(s, [line_to_draft(line)])
+        return _drafted_by_supplier(s, [line], {})
     return use(call("recommend_orders", sku=sku))
 
 
@@ -153,7 +160,7 @@ def _drafted_recommended(s: Situation, skus: list[str]) -> Decision:
     shown = [line for line in (_recommended(s, sku) for sku in skus) if line is not None]
     is_from = supplier in (None, *(line.get("supplier_code") for line in shown))
     if len(shown) == len(skus) and is_from:
-        return _drafted(s, [line_to_draft(line) for line in shown])
+        return _drafted_by_supplier(s, shown, {})
     wanted = [call("recommend_orders", sku=sku, supplier=supplier) for sku in skus]
     if supplier and len(skus) == 1:
         wanted.append(call("recommend_orders", sku=skus[0]))
@@ -173,7 +180,7 @@ def _amount(quantity: Quantity) -> Json:
     return amount if quantity.unit in (None, "unit") else {**amount, "unit": quantity.unit}
 
 
-def _drafted(s: Situation, lines: list[Json]) -> Decision:
+def _drafted(s: Situation, lines: list[Json], seller: str | None = None) -> Decision:
     by = s.reading.periods[-1].last if s.reading.periods else None
     why = _BECAUSE.search(s.reading.text)
     last = s.history.last.calls
@@ -186,7 +193,7 @@ def _drafted(s: Situation, lines: list[Json]) -> Decision:
         call(
             "draft_purchase_order",
             lines=lines,
-            supplier=supplier.value if supplier else None,
+            supplier=supplier.value if supplier else seller,
             ship_to=s.reading.first("location"),
             need_by=by.isoformat() if by else None,
             duplicate_reason=why["why"][:300] if why and is_again else None,

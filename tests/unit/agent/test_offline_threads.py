@@ -225,6 +225,36 @@ class TestSeveralItems:
         assert called(reply) == [("draft_purchase_order", {"lines": lines})]
 
 
+class TestSuppliersOfRecommendations:
+    def test_drafts_for_each_supplier(self) -> None:
+        other = {**LINE_2, "supplier": "Borealis", "supplier_code": "BOREALIS"}
+        listed = turn("what to order?", [("recommend_orders", {}, ok({"lines": [LINE, other]}))])
+
+        calls = called(answer([*listed, HumanMessage("draft both")]))
+
+        assert calls == [
+            ("draft_purchase_order", {"lines": [{"rec_id": "R-12", "quantity": 1920}]}),
+            ("draft_purchase_order", {"lines": [{"rec_id": "R-13", "quantity": 600}]}),
+        ]
+
+    def test_names_the_supplier_of_advice_without_a_number(self) -> None:
+        fresh = {**LINE, "rec_id": None}
+        listed = turn("order widget-a", [("recommend_orders", {}, ok({"lines": [fresh]}))])
+
+        calls = called(answer([*listed, HumanMessage("yes")]))
+
+        lines = [{"sku": "WIDGET-A", "quantity": 1920}]
+        assert calls == [("draft_purchase_order", {"lines": lines, "supplier": "ACME"})]
+
+    def test_reads_results_in_the_order_of_their_calls(self) -> None:
+        pair = list(TestNamedSupplier.ASKED)
+        said, asked, first, second, _ = turn("draft widget-a from borealis", pair, reply="")
+
+        reply = answer([said, asked, second, first])
+
+        assert [name for name, _ in called(reply)] == ["compare_suppliers"]
+
+
 class TestNamedSupplier:
     """The planner names a supplier that is not the recommended one."""
 
