@@ -3,7 +3,7 @@
 import re
 
 from agent.offline import replies
-from agent.offline.history import Call, History, Json, Turn, rows
+from agent.offline.history import Call, History, Json, Turn, rows, skus_of
 from agent.offline.phrasing.figures import money, price, title, units
 from agent.offline.situation import Decision, Request, Situation, say, use
 
@@ -67,11 +67,14 @@ def _most(s: Situation, tool: str) -> int:
 
 
 def _total(history: History) -> Decision | None:
-    """What the newest order or recommendation costs, as its result says."""
+    """What the newest order or recommendation costs, while the talk is still about its items."""
+    later: set[str] = set()
     for turn in reversed(history.turns):
         told = [text for call in turn.calls for text in _amounts(call)]
+        about = {sku for call in turn.calls for sku in skus_of(call)}
         if told:
-            return say("answer", "\n".join(told))
+            return say("answer", "\n".join(told)) if not later or later & about else None
+        later |= about
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 Kind = Literal["item", "supplier", "location", "order", "recommendation", "tracking"]
 
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "×": "x"})  # noqa: RUF001
+_PLAIN[0x2212] = "-"  # the minus sign
 
 
 def plain(text: str) -> str:

@@ -16,6 +16,7 @@ from agent.offline.situation import Decision, Situation, ask, call, say, use
 
 WRITING = ("draft", "revise", "request_approval", "cancel")
 _ALL = re.compile(r"\b(?:all|everything|both|them|those|these|each)\b")
+_NONE = re.compile(r"^\S+ (?:me |us )?(?:none|nothing|no (?:units|more))\b")
 _RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top up)\b|\bby xqty\b")
 _ORDERS = re.compile(
     r"\b(?:order|ordr|buy|purchase|draft|raise|create|make|write|prepare|place|put|get|bring|take|"
@@ -88,7 +89,8 @@ def _impossible(s: Situation, done: str) -> Decision | None:
     """A number that cannot be ordered is asked again: the recommendation never stands in for it."""
     wrong = amounts.impossible(s.reading)
     if wrong is None:
-        return None
+        is_none = _NONE.search(s.text) and not amounts.quantities(s.reading)
+        return say("answer", replies.decline(s.history)) if is_none else None
     written = s.reading.text[wrong.start : wrong.end].strip().removesuffix(" of")
     said = f"{written} is not a possible quantity"
     said = replies.NO_QUANTITY if wrong.value <= 0 else said

@@ -24,7 +24,8 @@ def drafted(reply: AIMessage) -> list[dict[str, Any]]:
     [
         "order 0 of the first one", "order -5 of the first one", "order -5 of widget-a",
         "draft 0 of widget-a", "draft -5 cases of widget-a", "order 0 widget-a",
-        "order zero widget-a", "order minus 20 widget-a", "draft 0 of R-12",
+        "order zero widget-a", "order \u22125 widget-a", "order minus 20 widget-a",
+        "draft 0 of R-12",
     ],
 )  # fmt: skip
 def test_drafts_nothing_for_zero_or_less(text: str, after: str) -> None:
@@ -101,3 +102,8 @@ def test_compares_for_no_impossible_quantity(quantity: str) -> None:
 
     assert reply.tool_calls == []
     assert "above zero" in reply.text
+
+
+@pytest.mark.parametrize("text", ["order nothing", "order none of widget-a"])
+def test_orders_nothing_when_told_so(text: str) -> None:
+    assert ask(text, "recommendation").tool_calls == []

@@ -145,6 +145,14 @@ class TestTotals:
         assert "14,976.00 USD" in answer([*one, HumanMessage("how much is it?")]).text
         assert "15,576.00 USD" in ask("total?", "recommendation").text
 
+    def test_tells_no_total_of_what_is_no_longer_spoken_of(self) -> None:
+        other = {"sku": "WIPES", "name": "Surface wipes", "on_hand": 1}
+        looked = turn("stock of wipes", [("get_stock_position", {"sku": "WIPES"}, ok(other))])
+
+        reply = answer([*SITUATIONS["draft"], *looked, HumanMessage("how much is it?")])
+
+        assert "14,976.00" not in reply.text
+
     @pytest.mark.parametrize("text", ["hm", "what now", "is it done", "and the thing", "so what"])
     def test_never_offers_the_same_reading_twice(self, text: str) -> None:
         for after in SITUATIONS:
