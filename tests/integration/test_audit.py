@@ -203,6 +203,7 @@ class TestOrdersAreProven:
              "PO-2001"),
             ("UPDATE approval SET decided_by_id = requested_by_id", "a-31"),
             ("UPDATE approval SET total_minor = 5", "a-31"),
+            ("UPDATE approval SET reason = 'never said'", "a-31"),
             ("UPDATE approval SET requested_by_id = decided_by_id", "a-31"),
             ("UPDATE approval SET consumed_at = NULL", "a-31"),
             ("UPDATE approval SET revision = 2", "a-31"),

@@ -60,7 +60,7 @@ _ORDER_COLUMNS = (
 )  # fmt: skip
 _APPROVAL_COLUMNS = (
     "id", "number", "order_id", "revision", "fingerprint", "state", "total_minor", "decision",
-    "requested_by_id", "decided_by_id", "consumed_at",
+    "requested_by_id", "decided_by_id", "reason", "consumed_at",
 )  # fmt: skip
 _PAGE_ROWS = 2_000
 _LOCK_ID = 0x51_4D_41_55  # "QMAU": one advisory lock for the trail
@@ -275,7 +275,7 @@ def _approvals(session: Session, numbers: Mapping[int, str]) -> list[tuple[int, 
             ApprovalRow(
                 row.number, numbers[row.order_id], row.revision, row.fingerprint, row.state,
                 row.total_minor, row.decision, logins.get(row.requested_by_id),
-                logins.get(row.decided_by_id), is_spent=row.consumed_at is not None,
+                logins.get(row.decided_by_id), row.reason, is_spent=row.consumed_at is not None,
             ),
         )
         for row in rows

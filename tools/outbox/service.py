@@ -100,7 +100,8 @@ def cancel_unsent(session: Session, order_id: int) -> list[str]:
             raise Conflict(
                 f"delivery {row.key!r} is {row.state.value!r} after {row.attempts} attempts and "
                 "may have arrived: it cannot be taken back",
-                next_step="Wait until it is delivered or settled, then ask the supplier.",
+                next_step="Wait until it is delivered; one that is dead or in doubt is settled by "
+                "a person, who can take it back.",
                 details={"outbox_state": row.state.value, "attempts": row.attempts},
             )
         _change(session, row.id, OutboxState.PENDING, state=OutboxState.CANCELLED)

@@ -46,6 +46,7 @@ class ApprovalRow:
     decision: str | None
     requested_by: str | None
     decided_by: str | None
+    reason: str
     is_spent: bool
 
 
@@ -158,7 +159,7 @@ class Witness:
         decision = entry.action.removeprefix("approval.")
         if decision == "approve":
             self._signed.add(row.number)
-        told = _told(entry, decided_by=entry.actor, decision=decision)
+        told = _told(entry, decided_by=entry.actor, decision=decision, reason=entry.reason)
         yield from _differ(entry, f"approval {row.number}", told, _stands(row))
 
     def _approved_order(self, entry: Entry) -> Iterator[str]:

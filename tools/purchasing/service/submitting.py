@@ -194,8 +194,9 @@ def _check_approval(session: Session, order: PurchaseOrder, approval: Approval |
     written = document_hash(revision_of(session, order).content)
     if not stands == written == approval.fingerprint:
         raise ApprovalRequired(
-            f"order {order.number!r} is not what approval {approval.number!r} was given for",
-            next_step=next_step,
+            f"order {order.number!r} is not what approval {approval.number!r} was given for: "
+            "the order, its supplier or an item changed",
+            next_step="Revise the order, without changes to take these over, and ask again.",
             details={"current_revision": order.revision, "approved_revision": approval.revision},
         )
     return approval
