@@ -216,15 +216,13 @@ class TestOrdersAreProven:
         ],
     )  # fmt: skip
     def test_a_row_that_contradicts_the_trail_is_named(
-        self, database: Database, tmp_path: Path, statement: str, named: str
+        self, sqlite_database: Database, tmp_path: Path, statement: str, named: str
     ) -> None:
-        desk = Desk(database, tmp_path)
+        desk = Desk(sqlite_database, tmp_path)
         desk.sent()
         table = "purchase_order_revision"
         off = [f"DROP TRIGGER {table}_no_update", f"DROP TRIGGER {table}_no_delete"]
-        if not database.is_sqlite:
-            off = [f"ALTER TABLE {table} DISABLE TRIGGER ALL"]
-        with database.write() as session:
+        with sqlite_database.write() as session:
             for step in (*off, statement):
                 own = (
                     " WHERE number = 'PO-2001'" if step.startswith("UPDATE purchase_order ") else ""
@@ -235,6 +233,19 @@ class TestOrdersAreProven:
 
         assert not report.ok
         assert named in report.problem
+
+    def test_a_forged_paper_and_a_forged_approval_are_named_on_every_database(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        desk = Desk(database, tmp_path)
+        desk.sent()
+
+        with database.write() as session:
+            session.execute(text("UPDATE outbox SET payload = '{}'"))
+            session.execute(text("UPDATE approval SET decided_by_id = requested_by_id"))
+
+        assert "a-31: decided_by is 'paul'" in desk.audit().problem
+        assert "(and 2 more)" in desk.audit().problem
 
     def test_an_order_rewritten_everywhere_contradicts_the_trail(
         self, sqlite_database: Database, tmp_path: Path
