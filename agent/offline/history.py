@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 Json = dict[str, Any]
+MOST_LISTED = 5  # what fits beside a question; the rest is a page or a command away
 _CORRECTION = "Your reply has figures that no tool result gives"
 
 
@@ -97,6 +98,13 @@ class History:
             if call.name == "recommend_orders" and call.is_ok:
                 return [line for line in rows(call.data, "lines") if line.get("quantity")]
         return []
+
+    def shown_recommendations(self) -> int:
+        """How many lines of the newest list its reply showed."""
+        found = (call for call in self.calls() if call.name == "recommend_orders" and call.is_ok)
+        call = next(found, None)
+        is_whole = call is None or call.arguments.get("limit")
+        return len(self.recommendations()) if is_whole else MOST_LISTED
 
     def documents(self) -> frozenset[str]:
         """Numbers of all orders that results named; those of other systems have any form."""

@@ -16,6 +16,7 @@ from agent.offline.situation import Decision, Situation, ask, call, say, use
 
 WRITING = ("draft", "revise", "request_approval", "cancel")
 _ALL = re.compile(r"\b(?:all|everything|both|them|those|these|each)\b")
+_FEW_SHOWN = "Draft the five that were shown? Say 'show all' to see the others first."
 _NONE = re.compile(r"^\S+ (?:me |us )?(?:none|nothing|no (?:units|more))\b")
 _RELATIVE = re.compile(r"\b(?:add|more|extra|double|halve|another|fewer|less|top up)\b|\bby xqty\b")
 _ORDERS = re.compile(
@@ -66,11 +67,8 @@ def draft(s: Situation) -> Decision:
     if wrong is not None:
         return wrong
     chosen = _chosen(s)
-    absent = [str(x["sku"]) for x in chosen if x.get("sku") in replies.left_out(s.history)]
-    if absent:
-        return ask(f"You left out {absent[0]}. Draft it anyway?", f"draft {absent[0]}")
     if chosen:
-        return _drafted_shown(s, chosen)
+        return chosen if isinstance(chosen, Decision) else _drafted_shown(s, chosen)
     named = [m.value for m in s.reading.of_kind("recommendation")]
     if named:
         lines = [line for line in s.history.recommendations() if line.get("rec_id") in named]
@@ -100,6 +98,9 @@ def _impossible(s: Situation, done: str) -> Decision | None:
 
 def _drafted_shown(s: Situation, lines: list[Json]) -> Decision:
     """Lines that were shown, in the quantity that is named, else as recommended."""
+    absent = [str(x["sku"]) for x in lines if x.get("sku") in replies.left_out(s.history)]
+    if absent:
+        return ask(f"You left out {absent[0]}. Draft it anyway?", f"draft {absent[0]}")
     pointing = slots.pointer(s)
     given = [q for q in amounts.quantities(s.reading)
              if pointing is None or not pointing[0] <= q.start < pointing[1]]  # fmt: skip
@@ -118,15 +119,19 @@ def _drafted_by_supplier(s: Situation, lines: list[Json], amount: Json) -> Decis
     return use(*(made for part in parts for made in part.calls))
 
 
-def _chosen(s: Situation) -> list[Json]:
-    """Lines of the shown recommendations that are to be drafted."""
-    shown = slots.pointed_at(s)
-    if shown or s.items():
-        return shown
-    if not _ALL.search(s.reading.text.lower()):
-        return []
+def _chosen(s: Situation) -> list[Json] | Decision:
+    """Lines of the shown recommendations that are to be drafted; nothing that was not shown."""
+    pointed = slots.pointed_at(s)
+    every = _ALL.search(s.reading.text.lower())
+    if pointed or s.items() or not every:
+        return pointed
+    lines = s.history.recommendations()
+    if every[0] == "both" and len(lines) > 2:
+        return ask("Which two do you mean? Name them, one after the other.", "draft")
+    if len(lines) > s.history.shown_recommendations():
+        return ask(_FEW_SHOWN, f"{s.reading.text.rstrip('.! ')} of the first five")
     absent = replies.left_out(s.history)
-    return [line for line in s.history.recommendations() if line.get("sku") not in absent]
+    return [line for line in lines if line.get("sku") not in absent]
 
 
 def _drafted_focus(s: Situation, sku: str) -> Decision:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from agent.offline.history import Call, Json, rows
+from agent.offline.history import MOST_LISTED, Call, Json, rows
 from agent.offline.phrasing.figures import (
     day,
     joined,
@@ -19,7 +19,6 @@ from agent.offline.phrasing.figures import (
 )
 
 _NO_SELLER = "Nobody sells it, so it cannot be ordered yet"
-MOST_LISTED = 5  # what fits beside a question; the rest is a page or a command away
 _NONE = {
     "late_po": "No late orders.",
     "unconfirmed_po": "No unconfirmed orders.",

@@ -233,6 +233,38 @@ class TestSeveralItems:
         assert called(reply) == [("draft_purchase_order", {"lines": lines})]
 
 
+class TestLongLists:
+    """Nothing is drafted that was not shown."""
+
+    LINES = tuple({**LINE, "rec_id": f"R-{at}", "sku": f"S-{at}"} for at in range(1, 8))
+
+    def listed(self, **arguments: Any) -> Any:
+        data = ok({"lines": list(self.LINES), "total_lines": 7})
+        return turn("what to order?", [("recommend_orders", arguments, data)])
+
+    @pytest.mark.parametrize("text", ["draft all", "draft them all", "order everything"])
+    def test_asks_before_it_drafts_more_than_was_shown(self, text: str) -> None:
+        said = [*self.listed(), HumanMessage(text)]
+
+        asked = answer(said)
+        reply = answer([*said, asked, HumanMessage("yes")])
+
+        assert asked.tool_calls == []
+        assert asked.text.startswith("Draft the five that were shown?")
+        assert [len(made["lines"]) for _, made in called(reply)] == [5]
+
+    def test_drafts_all_that_was_shown(self) -> None:
+        calls = called(answer([*self.listed(limit=50), HumanMessage("draft all")]))
+
+        assert [len(made["lines"]) for _, made in calls] == [7]
+
+    def test_asks_which_two(self) -> None:
+        reply = answer([*self.listed(), HumanMessage("draft both")])
+
+        assert reply.tool_calls == []
+        assert "Which two" in reply.text
+
+
 class TestSuppliersOfRecommendations:
     def test_drafts_for_each_supplier(self) -> None:
         other = {**LINE_2, "supplier": "Borealis", "supplier_code": "BOREALIS"}
