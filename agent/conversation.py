@@ -22,6 +22,7 @@ from agent.heartbeat import Heartbeat, TurnStopped, Watch
 from agent.journal import Listener, RunJournal
 from agent.memory import open_memory
 from agent.state import State, Turn, TurnContext
+from agent.storable import clean
 from agent.toolbox import all_tools, tools_for
 from db.models.conversation import Message, RunEvent, Thread
 from db.models.identity import User
@@ -82,7 +83,7 @@ class Conversations:
     def create_thread(self, actor: Actor, title: str = "") -> str:
         """Open a conversation and return its id."""
         thread = Thread(
-            id=uuid4().hex[:12], owner_id=actor.user_id, title=title[:200],
+            id=uuid4().hex[:12], owner_id=actor.user_id, title=clean(title)[:200],
             created_at=self._clock.now(),
         )  # fmt: skip
         with self._database.write() as session:

@@ -399,6 +399,12 @@ class TestInput:
         assert desk.state(1) == RunState.QUEUED
         busy.close()
 
+    def test_a_title_is_cleaned(self, desk: Desk) -> None:
+        thread = desk.agent.create_thread(desk.paul, "Mon\ud800day\0 orders")
+
+        with desk.database.read() as session:
+            assert session.get_one(Thread, thread).title == "Monday orders"
+
     def test_a_long_key_fits(self, desk: Desk) -> None:
         first = desk.agent.post(desk.paul, desk.thread, "hello", client_key="k" * 120)
 
