@@ -24,25 +24,32 @@ class TurnStopped(Exception):
 
 
 class Watch:
-    """Tells whether a turn is still wanted."""
+    """Tells whether a turn is still wanted; a look that is a moment old counts as new.
+
+    So a turn of some milliseconds costs no look, and one that is cancelled in its last moment may
+    still enter the model's memory.
+    """
 
     def __init__(self, database: Database, claimed: Claim) -> None:
         self._database, self._claimed = database, claimed
         self._looked_s = time.monotonic()  # the claim was made right now
+        self._is_wanted = True
 
-    def is_wanted(self) -> bool:
+    def is_wanted(self, *, patience_s: float = 0.02) -> bool:
         """Say whether the run still works and holds its thread, by what the database has now."""
-        self._looked_s = time.monotonic()
-        with self._database.read() as session:
-            return records.is_working(session, self._claimed)
+        if self._is_wanted and time.monotonic() - self._looked_s > patience_s:
+            with self._database.read() as session:
+                self._is_wanted = records.is_working(session, self._claimed)
+            self._looked_s = time.monotonic()
+        return self._is_wanted
 
     def stop_if_unwanted(self) -> None:
-        """Go on or not; looks at most every moment, so that fast steps cost nothing.
+        """Go on or not, before a step.
 
         Raises:
             TurnStopped: The turn is not wanted any more.
         """
-        if time.monotonic() - self._looked_s > LOOK_EVERY_S and not self.is_wanted():
+        if not self.is_wanted(patience_s=LOOK_EVERY_S):
             raise TurnStopped
 
 
