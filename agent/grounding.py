@@ -43,7 +43,7 @@ _MASKS = tuple(
     )
 )
 _CURRENCY = re.compile(r"\b(?:USD|EUR|GBP|CHF)(?=\d)")
-_DOCUMENT = re.compile(r"\b(?:PO|R|a)-\d+\b", re.IGNORECASE)
+_DOCUMENT = re.compile(r"\b(?:[Pp][Oo]|R|a)-\d+\b")  # A-001 may well be a SKU
 _IDENTIFIER = re.compile(r"\b(?=[\w/]*[A-Za-z])[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)+\b")
 _DIGIT = re.compile(r"\d")
 _DECIMAL = re.compile(r"-?\d+(?:\.\d+)?")

@@ -167,10 +167,7 @@ class Background:
 
     def _deliver(self) -> None:
         system = self._system
-        worker.expire_due(system.database, clock=system.clock)
-        worker.deliver_due(
-            system.database, system.channels, clock=system.clock, holder=self._holder
-        )
+        worker.work_once(system.database, system.channels, clock=system.clock, holder=self._holder)
 
     def _recover(self) -> None:
         count = self._system.conversations.recover()

@@ -6,6 +6,7 @@ the delivery channels and the migrations are imported when they are first needed
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import secrets
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEY_BYTES = 32
+SAME_DEMO_S = 12 * 3600  # a clock set longer ago belongs to another day of trying
 _VERSIONS = Path(__file__).parent.parent / "db" / "migrations" / "versions"
 
 
@@ -129,7 +131,7 @@ def build_system(settings: Settings, *, clock: Clock | None = None) -> System:
         migrate_to_head(database)
         with database.read() as session:
             _refuse_a_new_key_for_an_old_trail(session, settings.audit_key_file, is_new=is_new)
-            clock = clock or _clock(session)
+            clock = clock or _clock(session, settings.data_dir)
         opened.pop_all()  # all went well: it stays open
     return System(settings, database=database, clock=clock, company=company_of(settings))
 
@@ -233,8 +235,12 @@ def _refuse_a_new_key_for_an_old_trail(session: Session, path: Path, *, is_new: 
     )
 
 
-def _clock(session: Session) -> Clock:
-    """Return the machine's clock, or for the demo its own time, never before what is recorded."""
+def _clock(session: Session, folder: Path) -> Clock:
+    """Return the machine's clock, or for the demo its own time, never before what is recorded.
+
+    Processes that run at the same time share the demo's time through a file: a server and a chat
+    that disagreed by minutes would take each other's leases for expired ones.
+    """
     demo = session.exec(
         select(Load.report).where(Load.kind == "demo", Load.state == LoadState.PUBLISHED)
     ).first()
@@ -247,7 +253,24 @@ def _clock(session: Session) -> Clock:
         ).first(),
     )
     start = datetime.fromisoformat(demo["clock"])
-    return TickingClock(max([start, *(moment for moment in recorded if moment is not None)]))
+    known = [moment for moment in recorded if moment is not None]
+    return TickingClock(max([_shared_start(folder, max([start, *known])), *known]))
+
+
+def _shared_start(folder: Path, start: datetime) -> datetime:
+    """Return what the demo's clock shows now; it starts anew when it was set long ago."""
+    path, real_s = folder / "demo-clock.json", time.time()
+    try:
+        set_at = json.loads(path.read_text())
+        passed_s = real_s - float(set_at["real_s"])
+        if 0 <= passed_s < SAME_DEMO_S:
+            return datetime.fromisoformat(set_at["demo"]) + timedelta(seconds=passed_s)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not set yet, or not readable: set it
+    written = path.with_suffix(f".{os.getpid()}")
+    written.write_text(json.dumps({"real_s": real_s, "demo": start.isoformat()}))
+    written.replace(path)
+    return start
 
 
 def _build_channels(settings: Settings) -> Mapping[str, "Channel"]:

@@ -79,6 +79,43 @@ def receive(
         _tell(shell, order)
 
 
+class Finding(StrEnum):
+    """What a person found out about a delivery that is in doubt or dead."""
+
+    DELIVERED = "delivered"
+    SEND_AGAIN = "send_again"
+    TAKE_BACK = "take_back"
+
+
+def settle(
+    number: NumberArgument,
+    answer: Annotated[
+        Finding,
+        typer.Option(help="The supplier has it, send it once more, or take the order back."),
+    ],
+    reason: Annotated[str, typer.Option(help="How you know.")],
+    as_login: AsOption = None,
+    is_json: JsonOption = False,
+) -> None:
+    """Say what became of an order whose delivery failed or is in doubt."""
+    with terminal(as_login=as_login, is_json=is_json) as shell:
+        from api import worker
+        from tools.outbox.core import Settlement
+        from tools.outbox.service import stuck_key
+        from tools.purchasing.service import reading
+
+        actor, system = shell.actor(), shell.system
+        with system.database.read() as session:
+            key = stuck_key(session, reading.get_order(session, number).number)
+        worker.settle(
+            system.database, key, answer=Settlement(answer.value), actor=actor, reason=reason,
+            clock=system.clock,
+        )  # fmt: skip
+        with system.database.read() as session:
+            order = reading.get_order(session, number)
+        _tell(shell, order)
+
+
 def _everything(order: "OrderView") -> list[str]:
     texts = [f"{line.sku}={line.open_units}" for line in order.lines if line.open_units > 0]
     if not texts:

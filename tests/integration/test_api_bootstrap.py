@@ -1,5 +1,6 @@
 """Building the system: folders, keys, migrations, clocks."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -140,6 +141,24 @@ class TestDemoClock:
 
         assert again.clock.now() >= DEMO_NOW + timedelta(hours=3)
         again.close()
+
+    def test_processes_that_run_together_agree(self, settings: Settings) -> None:
+        system = build_system(settings)
+        _demo_load(system.database)
+        system.close()
+        shared = settings.data_dir / "demo-clock.json"
+
+        first = build_system(settings)  # a server that runs for ten minutes by now
+        set_at = json.loads(shared.read_text())
+        shared.write_text(json.dumps(set_at | {"real_s": set_at["real_s"] - 600}))
+        second = build_system(settings)
+
+        assert second.clock.now() - DEMO_NOW >= timedelta(seconds=600)
+        shared.write_text("broken")
+        third = build_system(settings)
+        assert third.clock.now() - DEMO_NOW < timedelta(seconds=60)
+        for system in (first, second, third):
+            system.close()
 
     def test_ticks_with_real_seconds(self) -> None:
         seconds = iter([100.0, 107.5])

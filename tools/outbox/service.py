@@ -243,6 +243,24 @@ def record_failed(
     return state
 
 
+def stuck_key(session: Session, order_number: str) -> str:
+    """Return the key of an order's delivery that waits for a person.
+
+    Raises:
+        Conflict: None does.
+    """
+    stuck = (OutboxState.IN_DOUBT, OutboxState.DEAD)
+    keys = (
+        select(Outbox.key)
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Outbox.order_id))
+        .where(PurchaseOrder.number == order_number, col(Outbox.state).in_(stuck))
+    )
+    key = session.exec(keys.order_by(col(Outbox.id).desc()).limit(1)).first()
+    if key is None:
+        raise Conflict(f"no delivery of {order_number!r} is dead or in doubt")
+    return key
+
+
 def settle(
     session: Session, key: str, *, answer: Settlement, actor: Actor, reason: str, at: datetime
 ) -> Outbox:

@@ -1,5 +1,6 @@
 """Quantities a supplier accepts, and what they cost."""
 
+import math
 from dataclasses import dataclass
 
 from tools.errors import InvalidInput
@@ -63,7 +64,7 @@ def orderable(terms: Terms, units: int) -> int:
             f"a quantity is 1 to {MOST_UNITS:,} units, got {units!r}",
             next_step="Ask for the quantity again.",
         )
-    multiple = terms.order_multiple_units
+    multiple = math.lcm(terms.order_multiple_units, terms.pack_units)  # whole packs only
     answer = order_quantity(units, moq=terms.moq_units, multiple=multiple)
     if terms.max_units is not None and answer > terms.max_units:
         most = terms.max_units // multiple * multiple
