@@ -190,7 +190,7 @@ class TestAfterwards:
         assert answer([*none, HumanMessage("600")]).text == "Draft 600 of WIDGET-A?"
 
     def test_another_level_completes_the_refused_one(self) -> None:
-        asked = [HumanMessage("reorder point of widget-a at 150 %")]
+        asked: list[BaseMessage] = [HumanMessage("reorder point of widget-a at 150 %")]
 
         reply = answer([*asked, answer(asked), HumanMessage("95 %")])
 
