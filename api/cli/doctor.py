@@ -130,6 +130,18 @@ def _contents(system: "System") -> Iterator[Check]:
     )
     if items:
         yield _forecasts(system)
+    yield _deliveries(system)
+
+
+def _deliveries(system: "System") -> Check:
+    from tools.outbox.service import stuck_orders
+
+    with system.database.read() as session:
+        stuck = stuck_orders(session)
+    if not stuck:
+        return Check("deliveries", "ok", "none is dead or in doubt")
+    text = f"dead or in doubt: {', '.join(stuck[:5])}; see `quartermaster settle --help`"
+    return Check("deliveries", "problem", text)
 
 
 def _forecasts(system: "System") -> Check:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import audit, chat, decide, demo, doctor, keys, look, operate, supply, users
+from api.cli import audit, chat, decide, demo, doctor, keys, look, operate, rates, supply, users
 
 HELP = (
     "Inventory operations in a terminal: see what to order, ask why, draft, decide.\n\n"
@@ -60,6 +60,7 @@ app.command(rich_help_panel="Operate")(operate.ingest)
 app.command(rich_help_panel="Operate")(operate.plan)
 app.command(rich_help_panel="Operate")(operate.deliver)
 app.command(rich_help_panel="Operate")(supply.settle)
+app.command(rich_help_panel="Operate")(rates.rate)
 app.command(rich_help_panel="Operate")(operate.serve)
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(users.app, name="users", rich_help_panel="Operate")

@@ -436,3 +436,7 @@ class TestSupply:
 
         assert result.exit_code == 1
         assert said in result.stderr
+
+    def test_a_rate_is_recorded(self, run: Run) -> None:
+        assert "1 EUR is 0.86 GBP" in run("rate", "eur", "0.86").stdout
+        assert run("rate", "eur", "much").exit_code == 1

@@ -1,15 +1,22 @@
 """Offers, lead times and the comparison of suppliers on fixture P."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
+from db.models.audit import AuditEvent
 from db.models.catalog import Supplier, SupplierItem
 from db.session import Database
+from tests.conftest import NOW
 from tests.factories import add_gloves, day, make_item, make_world_p
 from tests.factories_planning import Desk
+from tools.clock import FixedClock
+from tools.company import Company
+from tools.errors import InvalidInput
 from tools.offers.core import LeadTime
+from tools.offers.service import exchange_rates, set_exchange_rate
 from tools.suppliers.service import best_offer, lead_time, offers
 from tools.suppliers.tool import compare_suppliers
 
@@ -157,3 +164,27 @@ class TestCompare:
         envelope = desk.call(compare_suppliers, sku="NEW-1", quantity=5)
 
         assert envelope["error"] == "not_found"
+
+
+class TestExchangeRate:
+    def test_is_recorded_with_its_trail(self, session: Session) -> None:
+        set_exchange_rate(session, "EUR", Decimal("0.86"), company=Company(), clock=FixedClock(NOW))
+        set_exchange_rate(session, "EUR", Decimal("0.87"), company=Company(), clock=FixedClock(NOW))
+
+        assert exchange_rates(session, Company())["EUR"] == 870_000
+        trail = session.exec(select(AuditEvent.before, AuditEvent.after)).all()
+        assert trail == [
+            ({}, {"rate_micro": 860_000}),
+            ({"rate_micro": 860_000}, {"rate_micro": 870_000}),
+        ]
+
+    @pytest.mark.parametrize(
+        ("currency", "worth"),
+        [("GBP", "1"), ("EURO", "1"), ("eur", "1"), ("EUR", "0"), ("EUR", "-1"), ("EUR", "NaN"),
+         ("EUR", "1e12")],
+    )  # fmt: skip
+    def test_what_is_no_rate_is_refused(self, session: Session, currency: str, worth: str) -> None:
+        with pytest.raises(InvalidInput):
+            set_exchange_rate(
+                session, currency, Decimal(worth), company=Company(), clock=FixedClock(NOW)
+            )

@@ -1,14 +1,20 @@
 """Reads offers, prices, receipts and exchange rates."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from db.models.catalog import ExchangeRate, PriceBreak, Supplier, SupplierItem
 from db.models.purchasing import Receipt
+from db.types import Actor
+from tools.audit import service as audit
+from tools.clock import Clock
 from tools.company import Company
+from tools.errors import InvalidInput
 from tools.money import minor_rate
 from tools.offers.core import (
     NO_DELIVERIES,
@@ -96,6 +102,37 @@ def exchange_rates(session: Session, company: Company) -> dict[str, int]:
         for rate in session.exec(select(ExchangeRate))
     }
     return rates | {company.currency: 1_000_000}
+
+
+def set_exchange_rate(
+    session: Session,
+    currency: str,
+    worth: Decimal,
+    *,
+    company: Company,
+    clock: Clock,
+    by: Actor | None = None,
+) -> None:
+    """Record what one unit of a currency is worth in company currency.
+
+    Raises:
+        InvalidInput: The currency is not three capital letters or the company's own, or the rate
+            is not between a millionth and a million.
+    """
+    if re.fullmatch("[A-Z]{3}", currency) is None or currency == company.currency:
+        raise InvalidInput(f"a foreign currency has three capital letters, got {currency!r}")
+    if not worth.is_finite() or not Decimal("0.000001") <= worth <= 1_000_000:
+        raise InvalidInput(f"a rate lies between a millionth and a million, got {str(worth)!r}")
+    audit.lock(session)
+    row = session.get(ExchangeRate, currency)
+    before = {} if row is None else {"rate_micro": row.rate_micro}
+    micro = int((worth * 1_000_000).to_integral_value())
+    session.merge(ExchangeRate(currency=currency, rate_micro=micro, updated_at=clock.now()))
+    audit.append(
+        session, at=clock.now(), actor=by or audit.SYSTEM, action="exchange_rate.set",
+        object_id=currency, before=before, after={"rate_micro": micro},
+    )  # fmt: skip
+    session.flush()
 
 
 class DeliveryHistory:

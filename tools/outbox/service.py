@@ -261,6 +261,17 @@ def stuck_key(session: Session, order_number: str) -> str:
     return key
 
 
+def stuck_orders(session: Session) -> list[str]:
+    """Return the numbers of orders whose delivery waits for a person."""
+    stuck = (OutboxState.IN_DOUBT, OutboxState.DEAD)
+    numbers = (
+        select(PurchaseOrder.number)
+        .join(Outbox, col(Outbox.order_id) == col(PurchaseOrder.id))
+        .where(col(Outbox.state).in_(stuck))
+    )
+    return list(session.exec(numbers.order_by(col(Outbox.id))))
+
+
 def settle(
     session: Session, key: str, *, answer: Settlement, actor: Actor, reason: str, at: datetime
 ) -> Outbox:
