@@ -134,10 +134,10 @@ def _contents(system: "System") -> Iterator[Check]:
 
 
 def _deliveries(system: "System") -> Check:
-    from tools.outbox.service import stuck_orders
+    from tools.outbox.service import stuck_keys
 
     with system.database.read() as session:
-        stuck = stuck_orders(session)
+        stuck = list(stuck_keys(session))
     if not stuck:
         return Check("deliveries", "ok", "none is dead or in doubt")
     text = f"dead or in doubt: {', '.join(stuck[:5])}; see `quartermaster settle --help`"

@@ -9,6 +9,7 @@ import typer
 
 from api.cli.terminal import AsOption, JsonOption, Terminal, terminal
 from tools.errors import Conflict, InvalidInput
+from tools.outbox.core import Settlement
 
 if TYPE_CHECKING:
     from tools.purchasing.core.views import OrderView
@@ -79,18 +80,10 @@ def receive(
         _tell(shell, order)
 
 
-class Finding(StrEnum):
-    """What a person found out about a delivery that is in doubt or dead."""
-
-    DELIVERED = "delivered"
-    SEND_AGAIN = "send_again"
-    TAKE_BACK = "take_back"
-
-
 def settle(
     number: NumberArgument,
     answer: Annotated[
-        Finding,
+        Settlement,
         typer.Option(help="The supplier has it, send it once more, or take the order back."),
     ],
     reason: Annotated[str, typer.Option(help="How you know.")],
@@ -100,7 +93,6 @@ def settle(
     """Say what became of an order whose delivery failed or is in doubt."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
         from api import worker
-        from tools.outbox.core import Settlement
         from tools.outbox.service import stuck_key
         from tools.purchasing.service import reading
 
@@ -108,7 +100,7 @@ def settle(
         with system.database.read() as session:
             key = stuck_key(session, reading.get_order(session, number).number)
         worker.settle(
-            system.database, key, answer=Settlement(answer.value), actor=actor, reason=reason,
+            system.database, key, answer=answer, actor=actor, reason=reason,
             clock=system.clock,
         )  # fmt: skip
         with system.database.read() as session:

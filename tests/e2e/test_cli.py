@@ -440,3 +440,10 @@ class TestSupply:
     def test_a_rate_is_recorded(self, run: Run) -> None:
         assert "1 EUR is 0.86 GBP" in run("rate", "eur", "0.86").stdout
         assert run("rate", "eur", "much").exit_code == 1
+
+    def test_only_a_stuck_delivery_is_settled(self, run: Run) -> None:
+        nothing = run("settle", "PO-1042", "--answer", "delivered", "--reason", "asked them")
+
+        assert nothing.exit_code == 4
+        assert "is dead or in doubt" in nothing.stderr
+        assert run("settle", "PO-1042", "--answer", "maybe", "--reason", "x").exit_code == 2

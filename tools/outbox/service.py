@@ -24,6 +24,7 @@ from tools.identity.core import can_settle, with_article
 from tools.outbox.core import LEASE, Failure, Settlement, after_failure, retry_delay
 from tools.text import plain_text
 
+_STUCK = (OutboxState.IN_DOUBT, OutboxState.DEAD)  # waits for a person
 _STATE_AFTER: Mapping[Failure, OutboxState] = {
     Failure.RETRY: OutboxState.PENDING,
     Failure.GIVE_UP: OutboxState.DEAD,
@@ -243,33 +244,26 @@ def record_failed(
     return state
 
 
+def stuck_keys(session: Session) -> dict[str, str]:
+    """Return the keys of deliveries that wait for a person, by order number, oldest first."""
+    keys = (
+        select(PurchaseOrder.number, Outbox.key)
+        .join(Outbox, col(Outbox.order_id) == col(PurchaseOrder.id))
+        .where(col(Outbox.state).in_(_STUCK))
+    )
+    return dict(session.exec(keys.order_by(col(Outbox.id))).all())
+
+
 def stuck_key(session: Session, order_number: str) -> str:
     """Return the key of an order's delivery that waits for a person.
 
     Raises:
         Conflict: None does.
     """
-    stuck = (OutboxState.IN_DOUBT, OutboxState.DEAD)
-    keys = (
-        select(Outbox.key)
-        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Outbox.order_id))
-        .where(PurchaseOrder.number == order_number, col(Outbox.state).in_(stuck))
-    )
-    key = session.exec(keys.order_by(col(Outbox.id).desc()).limit(1)).first()
+    key = stuck_keys(session).get(order_number)
     if key is None:
         raise Conflict(f"no delivery of {order_number!r} is dead or in doubt")
     return key
-
-
-def stuck_orders(session: Session) -> list[str]:
-    """Return the numbers of orders whose delivery waits for a person."""
-    stuck = (OutboxState.IN_DOUBT, OutboxState.DEAD)
-    numbers = (
-        select(PurchaseOrder.number)
-        .join(Outbox, col(Outbox.order_id) == col(PurchaseOrder.id))
-        .where(col(Outbox.state).in_(stuck))
-    )
-    return list(session.exec(numbers.order_by(col(Outbox.id))))
 
 
 def settle(
@@ -295,7 +289,7 @@ def settle(
     row = session.exec(_select().where(Outbox.key == key)).one_or_none()
     if row is None:
         raise NotFound(f"there is no delivery {key!r}")
-    if row.state not in (OutboxState.IN_DOUBT, OutboxState.DEAD):
+    if row.state not in _STUCK:
         raise Conflict(f"delivery {key!r} is {row.state.value!r}: there is nothing to settle")
     reason = plain_text(reason, longest=500)
     settled: Mapping[Settlement, dict[str, Any]] = {

@@ -63,18 +63,24 @@ def _assumptions(i: Json) -> list[str]:
     ]
 
 
-def line_view(recommendation: Any, item: Any, rec_id: str | None, *, company_currency: str) -> Json:
-    """One line of the order list, from a stored or fresh recommendation."""
-    i = recommendation.inputs
+def _head(recommendation: Any, item: Any, rec_id: str | None) -> Json:
+    """What is recommended: the same on the list and in the explanation."""
     return {
         "rec_id": rec_id,
         "action": recommendation.action.value,
         "sku": item.sku,
         "name": item.name,
-        "location": i.get("location"),
+        "location": recommendation.inputs.get("location"),
         "quantity": recommendation.order_units,
         "uom": item.uom,
-        "supplier": i["supplier"],
+        "supplier": recommendation.inputs["supplier"],
+    }
+
+
+def line_view(recommendation: Any, item: Any, rec_id: str | None, *, company_currency: str) -> Json:
+    """One line of the order list, from a stored or fresh recommendation."""
+    i = recommendation.inputs
+    return _head(recommendation, item, rec_id) | {
         "supplier_code": i["supplier_code"],
         "unit_price": amount_text(recommendation.unit_price_minor, recommendation.currency),
         "amount": amount_text(recommendation.amount_minor, recommendation.currency),
@@ -117,15 +123,7 @@ def explanation_view(
             for least, price in i["price_steps"]
         ],
     }
-    return {
-        "rec_id": rec_id,
-        "action": recommendation.action.value,
-        "sku": item.sku,
-        "name": item.name,
-        "location": i.get("location"),
-        "quantity": recommendation.order_units,
-        "uom": item.uom,
-        "supplier": i["supplier"],
+    return _head(recommendation, item, rec_id) | {
         "waterfall": list(recommendation.waterfall),
         "total": sum(term["value"] for term in recommendation.waterfall),
         "inputs": shown,
