@@ -95,6 +95,8 @@ def think(state: State, runtime: Runtime[TurnContext]) -> State:
     accepted = accept(reply)
     if not unanswered(accepted) and steps and not any(steps[-1]):
         accepted.append(AIMessage(BROKEN_CALLS.format(how=_how(reply))))
+    for call in unanswered(accepted):  # here, in the model's order: the calls run side by side
+        turn.journal.emit("step.started", {"tool": call["name"], "arguments": call["args"]})
     return {"messages": accepted}
 
 
@@ -102,7 +104,6 @@ def act(state: CallTask, runtime: Runtime[TurnContext]) -> State:
     """Run one tool call; the full result becomes a row, the message a short copy of it."""
     turn, call = runtime.context, state["call"]
     turn.stop_if_unwanted()
-    turn.journal.emit("step.started", {"tool": call["name"], "arguments": call["args"]})
     envelope = _run(turn, call)
     result_id = turn.journal.keep(call["name"], call["args"], envelope)
     is_ok = bool(envelope["ok"])

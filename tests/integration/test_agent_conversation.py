@@ -123,6 +123,17 @@ class TestTurn:
             "run.completed",
         ]
 
+    def test_calls_side_by_side_start_in_the_order_of_the_model(self, desk: Desk) -> None:
+        asked = [("wait_a_moment", {"ms": 50})] + [
+            ("get_stock_position", {"sku": f"WIDGET-{letter}"}) for letter in "ABCDEF"
+        ]
+
+        desk.say("all of them", calls(*asked), "Done.")
+
+        steps = [event for event in desk.agent.events(1) if event.kind.startswith("step.")]
+        assert [(step.content["tool"], step.content["arguments"]) for step in steps[:7]] == asked
+        assert {step.kind for step in steps[7:]} == {"step.completed"}
+
     def test_the_full_result_is_a_row_and_the_message_holds_its_id(self, desk: Desk) -> None:
         desk.say("stock of WIDGET-A?", STOCK, "540 available.")
 
