@@ -9,12 +9,12 @@ from sqlmodel import Session, select
 from starlette.concurrency import run_in_threadpool
 
 from api.bootstrap import System
-from api.logging import bind
 from db.models.identity import ApiKey
 from db.types import Actor
 from tools.errors import NotAuthenticated
 from tools.identity.core import read_key
 from tools.identity.service import authenticate
+from tools.tracing import bind
 
 _NOTED_LATELY = timedelta(seconds=50)  # inside the minute in which the service notes nothing anew
 

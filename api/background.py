@@ -17,11 +17,11 @@ from sqlmodel import col, exists, func, select
 
 from api import worker
 from api.bootstrap import System
-from api.logging import bound
 from db.models.conversation import Message, Run, Thread
 from db.models.purchasing import Approval
 from db.types import RunState
 from tools.errors import Conflict
+from tools.tracing import bound
 
 logger = logging.getLogger(__name__)
 

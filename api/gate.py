@@ -15,8 +15,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.logging import bound
 from api.problems import ProblemResponse, problem
+from tools.tracing import bound
 
 logger = logging.getLogger(__name__)
 

@@ -25,11 +25,6 @@ _SECRET_VALUES = (
     re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"),
 )
 
-bind = structlog.contextvars.bind_contextvars
-"""Bind ids from here to the end of the task."""
-bound = structlog.contextvars.bound_contextvars
-"""Bind ``request_id``, ``thread_id``, ``run_id`` or ``actor`` for the events of a block."""
-
 
 def configure_logging(
     *, level: str = "INFO", style: Literal["console", "json"] = "console",

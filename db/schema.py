@@ -1,5 +1,7 @@
 """The whole schema in one place: importing this module registers every table."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, MetaData, event, text
 from sqlmodel import SQLModel
 
@@ -10,13 +12,16 @@ from db.models import (
     identity,
     ingestion,
     planning,
+    policy,
     purchasing,
     stock,
 )
 
-_MODULES = (audit, catalog, conversation, identity, ingestion, planning, purchasing, stock)
+_MODULES = (audit, catalog, conversation, identity, ingestion, planning, policy, purchasing, stock)
 
-APPEND_ONLY = ("audit_event", "purchase_order_revision", "stock_movement")
+FIRST_APPEND_ONLY = ("audit_event", "purchase_order_revision", "stock_movement")  # migration 0001
+SECOND_APPEND_ONLY = ("approval_signature", "policy_version")  # migration 0002
+APPEND_ONLY = (*FIRST_APPEND_ONLY, *SECOND_APPEND_ONLY)
 
 
 def metadata() -> MetaData:
@@ -24,10 +29,10 @@ def metadata() -> MetaData:
     return SQLModel.metadata
 
 
-def append_only_statements(dialect: str) -> list[str]:
+def append_only_statements(dialect: str, tables: Sequence[str] = APPEND_ONLY) -> list[str]:
     """Return the statements that make the history tables refuse UPDATE and DELETE."""
     statements = []
-    for table in APPEND_ONLY:
+    for table in tables:
         if dialect == "sqlite":
             statements += [
                 f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "

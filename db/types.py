@@ -105,6 +105,50 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+class ScopeKind(StrEnum):
+    """By what the work of people is divided."""
+
+    LOCATION = "location"
+    SUPPLIER = "supplier"
+    CATEGORY = "category"
+
+
+class AnswerState(StrEnum):
+    """Life of a supplier's proposal to change an order."""
+
+    PROPOSED = "proposed"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    VOID = "void"
+
+
+class InboundState(StrEnum):
+    """Life of a message that came in: kept before it was answered, applied later."""
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    REFUSED = "refused"  # it says something that cannot be; a person looks
+    FAILED = "failed"  # we failed; tried again
+
+
+class ReceiptKind(StrEnum):
+    """What came, or went back."""
+
+    RECEIPT = "receipt"
+    RETURN = "return"
+    WRONG_ITEM = "wrong_item"
+
+
+class DocumentFormat(StrEnum):
+    """How an order is written down for its supplier."""
+
+    JSON = "json"
+    CSV = "csv"
+    PDF = "pdf"
+    X12 = "x12"  # 850
+    UBL = "ubl"  # 2.1 Order
+
+
 class ActorKind(StrEnum):
     """Who stands behind an audit row."""
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, String
+from sqlalchemy import JSON, Column, String
 from sqlmodel import Field, SQLModel
 
 from db.columns import BigKey, choice, document, moment, one_of
@@ -25,6 +25,11 @@ class AuditEvent(SQLModel, table=True):
     after: dict[str, Any] = document()
     meaning: str = Field(default="", max_length=32)
     reason: str = Field(default="", max_length=500)
+    # Ids of request, turn and delivery, for whom, versions of policy and model. A row from before
+    # version 0.2 has none, and its MAC does not cover it.
+    context: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
     key_id: str = Field(max_length=16)
     prev_mac: str = Field(sa_column=Column(String(64), nullable=False))
     mac: str = Field(sa_column=Column(String(64), nullable=False, unique=True))

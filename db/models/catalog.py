@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from db.columns import at_least, choice, currency_code, key, moment, one_of, ref, whole
-from db.types import AliasKind, ItemStatus
+from db.types import AliasKind, DocumentFormat, ItemStatus
 
 
 class Item(SQLModel, table=True):
@@ -38,6 +38,7 @@ class Item(SQLModel, table=True):
     shelf_life_days: int | None = Field(default=None)
     superseded_by_id: int | None = ref("item.id", nullable=True)
     created_at: datetime = moment()
+    signature_required: bool = False  # whoever approves an order of it signs in anew
 
 
 class ItemAlias(SQLModel, table=True):
@@ -81,6 +82,9 @@ class Supplier(SQLModel, table=True):
     is_approved: bool = Field(default=True)
     is_active: bool = Field(default=True)
     notes: str = Field(default="", max_length=4000)
+    delivery_channel: str = Field(default="file", max_length=32)  # file, email, webhook
+    delivery_address: str = Field(default="", max_length=300)  # e-mail address or URL
+    delivery_format: DocumentFormat = choice(DocumentFormat, DocumentFormat.JSON)
 
 
 class SupplierItem(SQLModel, table=True):

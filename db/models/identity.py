@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Column, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from db.columns import EnumText, at_least, choice, document, key, moment, one_of, ref, whole
-from db.types import Role
+from db.types import Role, ScopeKind
 
 
 class RoleLimit(SQLModel, table=True):
@@ -37,6 +37,48 @@ class User(SQLModel, table=True):
     approval_limit_minor: int | None = whole(nullable=True)  # overrides the role's limit
     is_active: bool = True
     created_at: datetime = moment()
+    password_hash: str = Field(default="", max_length=200)  # empty: cannot sign in with a password
+    password_set_at: datetime | None = moment(nullable=True)
+    failed_logins: int = 0  # in a row
+    locked_until: datetime | None = moment(nullable=True)
+
+
+class UserScope(SQLModel, table=True):
+    """Where a person works: without a row of a kind, everywhere of that kind."""
+
+    __tablename__ = "user_scope"
+    __table_args__ = (one_of("kind", ScopeKind), UniqueConstraint("user_id", "kind", "value"))
+    id: int = key()
+    user_id: int = ref("app_user.id")
+    kind: ScopeKind = choice(ScopeKind)
+    value: str = Field(max_length=64)  # code of the location or supplier, name of the category
+
+
+class ExternalIdentity(SQLModel, table=True):
+    """Who a person is at an identity provider: the ``iss`` and ``sub`` of its tokens."""
+
+    __tablename__ = "external_identity"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    id: int = key()
+    user_id: int = ref("app_user.id")
+    issuer: str = Field(max_length=200)
+    subject: str = Field(max_length=200)
+    created_at: datetime = moment()
+
+
+class UserSession(SQLModel, table=True):
+    """A signed-in browser. Only a hash of its token is kept."""
+
+    __tablename__ = "user_session"
+    id: int = key()
+    token_hash: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False, unique=True))
+    user_id: int = ref("app_user.id")
+    agent: str = Field(default="", max_length=200)  # the browser, as it names itself
+    created_at: datetime = moment()
+    last_seen_at: datetime = moment()
+    expires_at: datetime = moment(index=True)
+    reauthenticated_at: datetime | None = moment(nullable=True)
+    revoked_at: datetime | None = moment(nullable=True)
 
 
 class ApiKey(SQLModel, table=True):
@@ -48,6 +90,7 @@ class ApiKey(SQLModel, table=True):
     secret_hash: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))  # SHA-256
     user_id: int = ref("app_user.id")
     label: str = Field(default="", max_length=80)
+    scopes: list[str] = document(list)  # what the key may do; empty: all that its person may
     created_at: datetime = moment()
     expires_at: datetime | None = moment(nullable=True)
     revoked_at: datetime | None = moment(nullable=True)

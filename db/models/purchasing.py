@@ -7,7 +7,16 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from db.columns import at_least, choice, currency_code, document, key, moment, one_of, ref, whole
-from db.types import ApprovalState, Decision, OrderState, OutboxState, ShipmentStatus
+from db.types import (
+    AnswerState,
+    ApprovalState,
+    Decision,
+    InboundState,
+    OrderState,
+    OutboxState,
+    ReceiptKind,
+    ShipmentStatus,
+)
 
 
 class PurchaseOrder(SQLModel, table=True):
@@ -130,6 +139,26 @@ class Approval(SQLModel, table=True):
     reason: str = Field(default="", max_length=500)
     channel: str = Field(default="", max_length=16)
     consumed_at: datetime | None = moment(nullable=True)
+    required_signatures: int = 1  # distinct people
+    needs_reauthentication: bool = False
+    policy_version: int | None = whole(nullable=True)
+
+
+class ApprovalSignature(SQLModel, table=True):
+    """One person's name under a request: who, when, with what meaning, for exactly what."""
+
+    __tablename__ = "approval_signature"
+    __table_args__ = (UniqueConstraint("approval_id", "user_id"),)
+    id: int = key()
+    approval_id: int = ref("approval.id")
+    user_id: int = ref("app_user.id")
+    printed_name: str = Field(max_length=120)  # as it was then
+    signed_at: datetime = moment()
+    meaning: str = Field(max_length=32)
+    reason: str = Field(default="", max_length=500)
+    channel: str = Field(default="", max_length=16)
+    fingerprint: str = Field(max_length=64)
+    is_reauthenticated: bool = False
 
 
 class Outbox(SQLModel, table=True):
@@ -182,6 +211,63 @@ class Receipt(SQLModel, table=True):
     received_units: int = whole()
     rejected_units: int = whole(0)
     recorded_at: datetime = moment()
+    kind: ReceiptKind = choice(ReceiptKind, ReceiptKind.RECEIPT)
+    reason: str = Field(default="", max_length=500)
+    recorded_by: str = Field(default="", max_length=64)  # login
+
+
+class LinePromise(SQLModel, table=True):
+    """Part of a line's open balance with a date of its own."""
+
+    __tablename__ = "line_promise"
+    __table_args__ = (UniqueConstraint("order_line_id", "promise_on"), at_least("units", 1))
+    id: int = key()
+    order_line_id: int = ref("purchase_order_line.id")
+    units: int = whole()
+    promise_on: date
+
+
+class SupplierAnswer(SQLModel, table=True):
+    """What a supplier wants otherwise than ordered; a person accepts it or not."""
+
+    __tablename__ = "supplier_answer"
+    __table_args__ = (one_of("state", AnswerState), at_least("version", 1))
+    id: int = key()
+    number: str = Field(max_length=32, unique=True)  # s-7
+    order_id: int = ref("purchase_order.id")
+    revision: int  # the one it answers
+    version: int = 1  # grows with every change of this row
+    state: AnswerState = choice(AnswerState, AnswerState.PROPOSED, index=True)
+    content: dict[str, Any] = document()  # line by line: quantity, price, date, substitute
+    source: str = Field(default="", max_length=120)  # which message, which person
+    received_at: datetime = moment()
+    decided_by_id: int | None = ref("app_user.id", nullable=True)
+    decided_at: datetime | None = moment(nullable=True)
+    reason: str = Field(default="", max_length=500)
+    result_revision: int | None = whole(nullable=True)
+
+
+class InboundEvent(SQLModel, table=True):
+    """A message from outside, kept as it came before it was answered. Untrusted."""
+
+    __tablename__ = "inbound_event"
+    __table_args__ = (
+        one_of("state", InboundState),
+        UniqueConstraint("source", "event_id"),
+        at_least("attempts"),
+    )
+    id: int = key()
+    source: str = Field(max_length=64)  # the configured sender
+    event_id: str = Field(max_length=120)
+    kind: str = Field(max_length=32)
+    body_hash: str = Field(max_length=64)
+    payload: dict[str, Any] = document()
+    state: InboundState = choice(InboundState, InboundState.RECEIVED, index=True)
+    attempts: int = 0
+    next_attempt_at: datetime = moment(index=True)
+    error: str = Field(default="", max_length=500)
+    received_at: datetime = moment()
+    applied_at: datetime | None = moment(nullable=True)
 
 
 class Shipment(SQLModel, table=True):

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from db.types import Role
@@ -13,6 +14,30 @@ NEVER_DRAFT = frozenset({Role.VIEWER, Role.SERVICE})
 APPROVING_ROLES = (Role.PLANNER, Role.APPROVER, Role.MANAGER)  # from least to most
 
 _KEY = re.compile(r"qm_([a-z]{1,12})_([0-9a-f]{12})_([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a person works; an empty set is everywhere of its kind."""
+
+    locations: frozenset[str] = frozenset()
+    suppliers: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+
+    def outside(
+        self, *, location: str = "", supplier: str = "", categories: Collection[str] = ()
+    ) -> str:
+        """Return what of this lies outside, for a sentence; empty when all is inside.
+
+        >>> Scope(locations=frozenset({"MAIN"})).outside(location="EAST", supplier="ACME")
+        "location 'EAST'"
+        """
+        if location and self.locations and location not in self.locations:
+            return f"location {location!r}"
+        if supplier and self.suppliers and supplier not in self.suppliers:
+            return f"supplier {supplier!r}"
+        other = sorted(set(categories) - self.categories) if self.categories else []
+        return f"category {other[0]!r}" if other else ""
 
 
 @dataclass(frozen=True)

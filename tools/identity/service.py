@@ -2,16 +2,17 @@
 
 import re
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from db.models.identity import ApiKey, RoleLimit, User
-from db.types import Actor, Role
+from db.models.identity import ApiKey, RoleLimit, User, UserScope
+from db.types import Actor, Role, ScopeKind
 from tools.audit import service as audit
 from tools.clock import Clock
 from tools.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
-from tools.identity.core import KeyParts, effective_limit, is_secret, read_key, secret_hash
+from tools.identity.core import KeyParts, Scope, effective_limit, is_secret, read_key, secret_hash
 from tools.identity.core import write_key as written_key
 
 # What a new company starts with, minor units of its currency; the other roles never approve.
@@ -65,6 +66,43 @@ def approval_limit(session: Session, actor: Actor) -> int | None:
         own_limit_minor=user.approval_limit_minor,
         has_role_limit=row is not None,
     )
+
+
+def scope_of(session: Session, actor: Actor) -> Scope:
+    """Return where the actor works."""
+    rows = session.exec(
+        select(UserScope.kind, UserScope.value).where(UserScope.user_id == actor.user_id)
+    ).all()
+    by_kind = {kind: frozenset(value for k, value in rows if k is kind) for kind in ScopeKind}
+    return Scope(
+        locations=by_kind[ScopeKind.LOCATION],
+        suppliers=by_kind[ScopeKind.SUPPLIER],
+        categories=by_kind[ScopeKind.CATEGORY],
+    )
+
+
+def require_scope(
+    session: Session,
+    actor: Actor,
+    *,
+    location: str = "",
+    supplier: str = "",
+    categories: Collection[str] = (),
+) -> None:
+    """Refuse what lies outside the actor's work.
+
+    Raises:
+        Forbidden: It does; ``details['reason']`` is ``scope``.
+    """
+    outside = scope_of(session, actor).outside(
+        location=location, supplier=supplier, categories=categories
+    )
+    if outside:
+        raise Forbidden(
+            f"{outside} is outside the work of {actor.login!r}",
+            next_step="Somebody who works there must do it; an admin sets scopes.",
+            details={"reason": "scope"},
+        )
 
 
 def role_limits(session: Session) -> dict[Role, int | None]:

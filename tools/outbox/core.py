@@ -6,7 +6,6 @@ from enum import StrEnum
 
 MAX_ATTEMPTS = 8
 LEASE = timedelta(seconds=60)
-DEFAULT_CHANNEL = "file"
 _FIRST_DELAY_S = 5
 _LONGEST_DELAY_S = 3_600
 

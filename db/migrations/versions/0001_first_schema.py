@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from db.schema import append_only_statements
+from db.schema import FIRST_APPEND_ONLY, append_only_statements
 
 revision = "0001"
 down_revision = None
@@ -1314,7 +1314,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_receipt_item_id"), "receipt", ["item_id"], unique=False)
     op.create_index(op.f("ix_receipt_order_line_id"), "receipt", ["order_line_id"], unique=False)
     op.create_index(op.f("ix_receipt_supplier_id"), "receipt", ["supplier_id"], unique=False)
-    for statement in append_only_statements(op.get_bind().dialect.name):
+    for statement in append_only_statements(op.get_bind().dialect.name, FIRST_APPEND_ONLY):
         op.execute(sa.text(statement))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.logging import REDACTED, bound, configure_logging, redact
+from api.logging import REDACTED, configure_logging, redact
+from tools.tracing import bound
 
 KEY = "qm_live_0123456789ab_" + "f" * 64
 

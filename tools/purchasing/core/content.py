@@ -35,6 +35,15 @@ class ContentLine:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How the order reaches its supplier: part of what is approved."""
+
+    channel: str = "file"
+    address: str = ""
+    format: str = "json"
+
+
+@dataclass(frozen=True)
 class Content:
     """Everything that the supplier will read, including where it goes; a decision is about it."""
 
@@ -47,6 +56,7 @@ class Content:
     currency: str
     need_by: date | None
     lines: tuple[ContentLine, ...]
+    delivery: Delivery = Delivery()
 
     @property
     def total_minor(self) -> int:
@@ -55,8 +65,14 @@ class Content:
 
 
 def document(content: Content) -> dict[str, Any]:
-    """Return the content as JSON of whole numbers and texts."""
+    """Return the content as JSON of whole numbers and texts.
+
+    The usual delivery, files in our folder, is not named: it says nothing about the supplier.
+    """
+    way = content.delivery
+    named = {"channel": way.channel, "address": way.address, "format": way.format}
     return {
+        **({} if way == Delivery() else {"delivery": named}),
         "format": FORMAT,
         "number": content.number,
         "revision": content.revision,

@@ -20,7 +20,7 @@ from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import NotFound, Stale
-from tools.purchasing.core.content import Content, ContentLine, document, fingerprint
+from tools.purchasing.core.content import Content, ContentLine, Delivery, document, fingerprint
 from tools.purchasing.core.states import check_step
 from tools.purchasing.core.views import Check
 
@@ -85,6 +85,9 @@ def content_of(session: Session, order: PurchaseOrder) -> Content:
         lines=tuple(
             _content_line(line, item, offers.get(item.id))
             for line, item in lines_of(session, order.id)
+        ),
+        delivery=Delivery(
+            supplier.delivery_channel, supplier.delivery_address, supplier.delivery_format.value
         ),
     )
 

@@ -19,7 +19,7 @@ from tools.identity.core import can_approve, is_within, rank, with_article
 from tools.identity.service import actor_by_id, approval_limit
 from tools.money import amount_spoken, amount_text
 from tools.outbox import service as outbox
-from tools.outbox.core import DEFAULT_CHANNEL, delivery_key
+from tools.outbox.core import delivery_key
 from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import numbers, sent_meanwhile
 from tools.purchasing.core.quantities import moved_bp, price_for
@@ -45,7 +45,6 @@ def submit(
     approval_number: str,
     clock: Clock,
     company: Company,
-    delivery_channel: str = DEFAULT_CHANNEL,
 ) -> Outbox:
     """Put an approved order into the outbox, once; whatever anybody said before, this decides.
 
@@ -79,7 +78,7 @@ def submit(
     )  # fmt: skip
     return outbox.enqueue(
         session, order_id=order.id, revision=order.revision, approval_id=approval.id,
-        channel=delivery_channel, payload=payload, at=now,
+        channel=content_of(session, order).delivery.channel, payload=payload, at=now,
     )  # fmt: skip
 
 
@@ -291,6 +290,7 @@ def _payload(
         "revision": content["revision"],
         "fingerprint": approval.fingerprint,
         "supplier": dict(content["supplier"]),
+        **({"delivery": dict(content["delivery"])} if "delivery" in content else {}),
         "ship_to": content["ship_to"],
         "currency": currency,
         "need_by": content["need_by"],
