@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tools.errors import ExternalError
+from tools.spreadsheet import safe_cell
 
 LEDGER = ".delivered"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")  # noqa: RUF001
 _COLUMNS = (
     "order", "revision", "line", "sku", "supplier_sku", "name", "units", "uom", "packs",
     "pack_uom", "unit_price", "amount", "currency", "need_by", "ship_to", "approval",
     "approved_by", "approved_at", "key",
 )  # fmt: skip
-_NUMBERS = frozenset({"revision", "line", "units", "packs", "unit_price", "amount"})
 
 
 class Channel(Protocol):
@@ -135,16 +134,8 @@ def order_csv(payload: Mapping[str, Any]) -> str:
     writer.writeheader()
     for line in payload["lines"]:
         row = {**line, **head}
-        writer.writerow({name: _cell(name, row.get(name)) for name in _COLUMNS})
+        writer.writerow({name: safe_cell(row.get(name)) for name in _COLUMNS})
     return out.getvalue()
-
-
-def _cell(name: str, value: Any) -> str:
-    """Make a text cell harmless: no spreadsheet may take it for a formula."""
-    text = "" if value is None else str(value)
-    if name in _NUMBERS or not text.lstrip(" ").startswith(_FORMULA_STARTS):
-        return text
-    return f"'{text}"
 
 
 def _safe(number: str) -> str:
