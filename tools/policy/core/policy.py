@@ -21,18 +21,24 @@ class Policy:
         version: Number of the version; 0 is what the program ships.
         dispatch_enabled: Whether approved orders leave the house: the kill switch.
         role_limits: What each role may approve alone; None is without limit, a missing role has 0.
-        two_person_above_minor: From above this on two different people must approve.
+        two_person_above_minor: Above this two different people must approve.
         self_approval_limit_minor: Above this nobody approves what they asked for or wrote.
         approval_ttl: How long a request waits before it expires.
-        price_tolerance_bp: How far a price may move between request and approval, and from the last
-            order's price without a reason; hundredths of a percent.
-        max_quantity_ratio: How many times the usual order (or the forecast over its cover) a
-            quantity may be before it needs a reason and a manager.
+        price_tolerance_bp: How far a price may move between writing and approval before the order
+            must be asked for anew; hundredths of a percent.
+        last_price_tolerance_bp: How far above the last order's price a price may be without a
+            reason; hundredths of a percent.
+        max_quantity_ratio: How many times the last order's quantity may be ordered without a reason
+            and a manager.
+        max_cover_days: For how many days of forecast demand may be ordered without a reason and a
+            manager.
         supplier_cap_minor: Most that is approved for one supplier in ``cap_window``.
         requester_cap_minor: Most that is approved for one requester in ``cap_window``.
         cap_window: The rolling window of the caps.
+        orders_per_hour: Most orders that are approved in an hour, whoever asks.
         blocked_items: SKU keys that nobody orders.
-        blocked_suppliers: Codes of suppliers that nobody orders from.
+        blocked_suppliers: Codes of suppliers that nobody orders from, small letters.
+        currency: ISO code of the amounts; empty is the company's.
     """
 
     version: int = 0
@@ -42,9 +48,13 @@ class Policy:
     self_approval_limit_minor: int = 1_000_000
     approval_ttl: timedelta = timedelta(hours=24)
     price_tolerance_bp: int = 200
+    last_price_tolerance_bp: int | None = None
     max_quantity_ratio: int | None = None
+    max_cover_days: int | None = None
     supplier_cap_minor: int | None = None
     requester_cap_minor: int | None = None
     cap_window: timedelta = timedelta(hours=24)
+    orders_per_hour: int | None = None
     blocked_items: frozenset[str] = frozenset()
     blocked_suppliers: frozenset[str] = frozenset()
+    currency: str = ""
