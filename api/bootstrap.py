@@ -25,6 +25,7 @@ from db.exclusive import alone
 from db.models.audit import AuditEvent
 from db.models.conversation import RunEvent
 from db.models.ingestion import Load
+from db.postgres import DatabaseUnusable, Waiting
 from db.session import Database
 from db.types import Actor, LoadState
 from tools.clock import Clock, SystemClock
@@ -126,7 +127,7 @@ def build_system(settings: Settings, *, clock: Clock | None = None) -> System:
     key_id = hashlib.sha256(key).hexdigest()[:16]
     info = {"audit_keys": {key_id: key}, "audit_key_id": key_id}
     with contextlib.ExitStack() as opened:
-        database = Database(settings.database_url, session_info=info)
+        database = open_database(settings, session_info=info)
         opened.callback(database.close)
         migrate_to_head(database)
         with database.read() as session:
@@ -134,6 +135,25 @@ def build_system(settings: Settings, *, clock: Clock | None = None) -> System:
             clock = clock or _clock(session, settings.data_dir)
         opened.pop_all()  # all went well: it stays open
     return System(settings, database=database, clock=clock, company=company_of(settings))
+
+
+def open_database(settings: Settings, *, session_info: Mapping[str, object]) -> Database:
+    """Open the database of the settings, as it is: no migration, no check of keys.
+
+    Raises:
+        InvalidInput: It cannot be used: address, driver or server version.
+    """
+    waiting = Waiting(
+        pool_size=settings.database_pool_size,
+        pool_overflow=settings.database_pool_overflow,
+        pool_timeout_s=settings.database_pool_timeout_s,
+        lock_timeout_s=settings.database_lock_timeout_s,
+        statement_timeout_s=settings.database_statement_timeout_s,
+    )
+    try:
+        return Database(settings.database_url, session_info=session_info, waiting=waiting)
+    except DatabaseUnusable as error:
+        raise InvalidInput(error.message, next_step=error.next_step) from None
 
 
 def company_of(settings: Settings) -> Company:
@@ -154,10 +174,13 @@ def migrate_to_head(database: Database) -> None:
     Raises:
         Conflict: The database is at a revision that this version does not know.
     """
-    with alone(database.engine):  # also around the first look, which makes a new SQLite file
-        current = stored_revision(database)
-        if current != shipped_revision():
-            _migrate(database, current)
+    try:
+        with alone(database.engine):  # also around the first look, which makes a new SQLite file
+            current = stored_revision(database)
+            if current != shipped_revision():
+                _migrate(database, current)
+    except DatabaseUnusable as error:  # a server that is too old says so when it is reached
+        raise InvalidInput(error.message, next_step=error.next_step) from None
 
 
 def _migrate(database: Database, current: str | None) -> None:

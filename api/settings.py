@@ -60,9 +60,28 @@ class Settings(BaseSettings):
         "(`postgresql+psycopg://user@host/name`).",
         json_schema_extra={"shown_default": "`sqlite:///` + `quartermaster.db` in the data folder"},
     )
+    database_pool_size: int = Field(
+        default=10, ge=1, le=200, description="Connections to a PostgreSQL server that stay open."
+    )
+    database_pool_overflow: int = Field(
+        default=10, ge=0, le=200, description="Further connections to it under load."
+    )
+    database_pool_timeout_s: float = Field(
+        default=10.0, gt=0, le=120, allow_inf_nan=False,
+        description="How long a request waits for a free connection, seconds; then 503.",
+    )  # fmt: skip
+    database_lock_timeout_s: float = Field(
+        default=10.0, gt=0, le=120, allow_inf_nan=False,
+        description="How long a write waits for other writers, seconds; then 503.",
+    )  # fmt: skip
+    database_statement_timeout_s: float = Field(
+        default=120.0, ge=0, le=3600, allow_inf_nan=False,
+        description="Longest statement on a PostgreSQL server, seconds; 0 is without end.",
+    )  # fmt: skip
     checkpoint_file: Path = Field(
         default_factory=_under_data_dir("conversations.db"),
-        description="SQLite file of the conversation memory (the agent's checkpoints).",
+        description="SQLite file of the conversation memory (the agent's checkpoints). On a "
+        "PostgreSQL database the memory is there instead, in the schema `conversation_memory`.",
         json_schema_extra={"shown_default": "`conversations.db` in the data folder"},
     )
     audit_key_file: Path = Field(

@@ -2,20 +2,24 @@
 
 SQLite: WAL, ``BEGIN IMMEDIATE`` for writes, ``synchronous=FULL``, foreign keys and recursive
 triggers on, and one writer at a time in a process (SQLite's own waiting is unfair and costs seconds
-under load). PostgreSQL: plain READ COMMITTED; every decision is a compare-and-set.
+under load). PostgreSQL: plain READ COMMITTED; every decision is a compare-and-set. Two transactions
+that block each other are told so, and the caller sends the request again.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import TimeoutError as WaitedTooLong
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
-from db import schema
+from db import postgres, schema
+from db.postgres import DatabaseUnusable, Waiting
 
 SessionFactory = Callable[[], AbstractContextManager[Session]]
 
@@ -28,23 +32,44 @@ class Database:
         url: str,
         *,
         session_info: Mapping[str, Any] | None = None,
-        busy_timeout_ms: int = 10_000,
+        waiting: Waiting | None = None,
     ) -> None:
-        """Open ``url``; ``session_info`` is seen by every session as ``session.info``."""
+        """Open ``url``; ``session_info`` is seen by every session as ``session.info``.
+
+        Nothing is connected yet.
+
+        Raises:
+            DatabaseUnusable: The address is no address, or not of SQLite or PostgreSQL, or the
+                driver is missing.
+        """
         self.url = url
         schema.metadata()  # every table is known before the first statement, whoever asks
         self._info = dict(session_info or {})
-        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _engine(url, is_sqlite=self.is_sqlite, busy_timeout_ms=busy_timeout_ms)
+        self._waiting = waiting or Waiting()
+        parts = _parsed(url)
+        self.is_sqlite = parts.get_backend_name() == "sqlite"
+        self.engine = _engine(parts, waiting=self._waiting)
         self._reader = self.engine.execution_options(qm_read_only=True)
         self._writer_lock = threading.Lock()
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """One read-write transaction: committed at the end, rolled back on any exception."""
+    def write(self, *, patience_s: float | None = None) -> Iterator[Session]:
+        """One read-write transaction: committed at the end, rolled back on any exception.
+
+        Args:
+            patience_s: How long to wait for other writers; default: the lock timeout.
+
+        Raises:
+            TimeoutError: (SQLAlchemy's) Other writers of this process took too long.
+            OperationalError: Another process holds the lock, or the server is away.
+        """
+        wait_s = self._waiting.lock_timeout_s if patience_s is None else patience_s
+        engine = self.engine
+        if patience_s is not None:
+            engine = engine.execution_options(qm_patience_ms=round(patience_s * 1000))
         with (
-            self._queue(),
-            Session(self.engine, expire_on_commit=False, info=self._info) as session,
+            self._queue(wait_s),
+            Session(engine, expire_on_commit=False, info=self._info) as session,
         ):
             yield session
             session.commit()
@@ -62,17 +87,59 @@ class Database:
         """Close all connections."""
         self.engine.dispose()
 
-    def _queue(self) -> AbstractContextManager[Any]:
-        return self._writer_lock if self.is_sqlite else nullcontext()
+    @contextmanager
+    def _queue(self, wait_s: float) -> Iterator[None]:
+        """Stand in line behind the other writers of this process."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer_lock.acquire(timeout=wait_s):
+            raise WaitedTooLong(f"no turn to write within {wait_s:g} s")
+        try:
+            yield
+        finally:
+            self._writer_lock.release()
 
 
-def _engine(url: str, *, is_sqlite: bool, busy_timeout_ms: int) -> Engine:
-    if not is_sqlite:
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
+def _parsed(url: str) -> URL:
+    try:
+        parts = make_url(url)
+        backend = parts.get_backend_name()
+    except ArgumentError:  # its text would show the password
+        raise DatabaseUnusable(
+            "the address of the database cannot be read",
+            next_step="It looks like sqlite:///file.db or postgresql+psycopg://user@host/name.",
+        ) from None
+    if backend != "sqlite" and not postgres.is_postgres(parts):
+        raise DatabaseUnusable(
+            f"{backend!r} is not a database that this program knows",
+            next_step="Use sqlite:///file.db or postgresql+psycopg://user@host/name.",
+        )
+    return parts
+
+
+def _engine(url: URL, *, waiting: Waiting) -> Engine:
+    return _sqlite(url, waiting) if url.get_backend_name() == "sqlite" else _server(url, waiting)
+
+
+def _server(url: URL, waiting: Waiting) -> Engine:
+    engine = postgres.engine_for(url, waiting=waiting)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        patience_ms = connection.get_execution_options().get("qm_patience_ms")
+        if patience_ms is not None:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience_ms)}")
+
+    return engine
+
+
+def _sqlite(url: URL, waiting: Waiting) -> Engine:
     options: dict[str, Any] = {}
-    if make_url(url).database in (None, "", ":memory:"):
+    if url.database in (None, "", ":memory:"):
         options = {"poolclass": StaticPool}
     engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
+    busy_timeout_ms = round(waiting.lock_timeout_s * 1000)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -89,7 +156,16 @@ def _engine(url: str, *, is_sqlite: bool, busy_timeout_ms: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        read_only = connection.get_execution_options().get("qm_read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("qm_read_only", False):
+            connection.exec_driver_sql("BEGIN")
+        elif (patience_ms := options.get("qm_patience_ms")) is None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(patience_ms)}")
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_timeout_ms}")
 
     return engine

@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from db import schema
@@ -20,12 +21,37 @@ from db.session import Database
 from tools.clock import FixedClock
 
 POSTGRES_URL = os.environ.get("QM_TEST_POSTGRES_URL", "")  # noqa: TID251
+IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")  # noqa: TID251
 # The same examples on every run of CI: a new find belongs on a developer's desk, not in a landing.
 hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):  # noqa: TID251
+if IS_CI:
     hypothesis.settings.load_profile("ci")
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday; the day on which the test worlds stand
 AUDIT_INFO = {"audit_keys": {"test": b"0" * 32}, "audit_key_id": "test"}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End a run of CI that could not test on PostgreSQL: there a skip would be a lie."""
+    if IS_CI and not hasattr(session.config, "workerinput"):
+        problem = unanswered(POSTGRES_URL)
+        if problem:
+            pytest.exit(f"CI is set, but PostgreSQL cannot be tested: {problem}", returncode=1)
+
+
+def unanswered(url: str) -> str:
+    """Say why no PostgreSQL answers under this address; empty when one does."""
+    if not url:
+        return "QM_TEST_POSTGRES_URL names no server"
+    database = Database(url)
+    try:
+        with database.engine.connect():
+            return ""
+    except OperationalError as error:
+        where = make_url(url).render_as_string(hide_password=True)
+        reason = str(error.orig).strip().partition("\n")[0]
+        return f"{where} (QM_TEST_POSTGRES_URL) does not answer: {reason}"
+    finally:
+        database.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -99,6 +125,14 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
     """An empty SQLite database, for tests where the engine does not matter."""
     yield from _sqlite(sqlite_template, tmp_path)
+
+
+@pytest.fixture
+def postgres_database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty PostgreSQL database, for what only a server does; mark the test ``postgres``."""
+    if not POSTGRES_URL:
+        pytest.skip("no PostgreSQL: QM_TEST_POSTGRES_URL is not set")
+    yield from _postgres(request.getfixturevalue("postgres_template"))
 
 
 @pytest.fixture

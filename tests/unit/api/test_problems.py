@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from api import problems
 from api.gate import Gate
+from db.postgres import Waiting
 from db.session import Database
 from tools.errors import (
     Ambiguous,
@@ -31,8 +32,9 @@ from tools.errors import (
 def _busy() -> None:
     with ExitStack() as opened:
         url = f"sqlite:///{opened.enter_context(tempfile.TemporaryDirectory())}/busy.db"
+        impatient = Waiting(lock_timeout_s=0.001)
         for _ in range(2):
-            database = opened.enter_context(closing(Database(url, busy_timeout_ms=1)))
+            database = opened.enter_context(closing(Database(url, waiting=impatient)))
             opened.enter_context(database.write()).execute(text("SELECT 1"))
 
 
