@@ -32,8 +32,10 @@ from db.models.purchasing import (
     PurchaseOrderRevision,
 )
 from db.types import Actor, ActorKind, Role
+from tools import tracing
 from tools.audit.core.chain import (
     GENESIS,
+    ROTATED,
     Entry,
     document_hash,
     entry_mac,
@@ -50,6 +52,7 @@ from tools.audit.core.witness import (
     Witness,
     World,
 )
+from tools.errors import Conflict
 
 SYSTEM = Actor(
     user_id=0, login="system", name="Quartermaster", role=Role.SERVICE, kind=ActorKind.SYSTEM
@@ -97,6 +100,7 @@ def append(
     after: Mapping[str, Any] | None = None,
     meaning: str = "",
     reason: str = "",
+    context: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
     """Add a row to the trail, in the transaction of the change it tells of.
 
@@ -110,15 +114,17 @@ def append(
         after: What changed, as it is now.
         meaning: What a signature means: approval, rejection.
         reason: In the actor's words.
+        context: More about how it came to this, such as the rule of a refusal; ids of request,
+            turn and delivery (``tools.tracing``) and the policy's version are there anyway.
+
+    Raises:
+        Conflict: The key that must sign is not here.
     """
     lock(session)
     session.flush()
-    it = _table(AuditEvent).c
-    last = session.execute(select(it.seq, it.mac).order_by(it.seq.desc()).limit(1)).first()
-    seq, prev_mac = (last[0] + 1, last[1]) if last else (1, GENESIS)
-    key_id: str = session.info["audit_key_id"]
+    head = _head(session)
     entry = Entry(
-        seq=seq,
+        seq=head.seq + 1,
         at=at,
         actor=actor.login,
         actor_kind=actor.kind.value,
@@ -128,14 +134,56 @@ def append(
         after=dict(after or {}),
         meaning=meaning,
         reason=reason[:500],
-        key_id=key_id,
-        prev_mac=prev_mac,
+        context={**_circumstances(session, actor), **(context or {})},
+        key_id=head.signer,
+        prev_mac=head.mac,
     )
-    mac = entry_mac(session.info["audit_keys"][key_id], entry)
-    event = AuditEvent(**{**entry.__dict__, "actor_kind": actor.kind}, mac=mac)
+    mac = entry_mac(_key(session, head.signer), entry)
+    event = AuditEvent(**{**vars(entry), "actor_kind": actor.kind}, mac=mac)
     session.add(event)
     session.flush()
     return event
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where the trail ends, and the key that signs what comes next."""
+
+    seq: int
+    mac: str
+    signer: str
+
+
+def _head(session: Session) -> Head:
+    it = _table(AuditEvent).c
+    newest = select(it.seq, it.mac, it.key_id, it.action).order_by(it.seq.desc()).limit(1)
+    last = session.execute(newest).first()
+    if last is None:
+        return Head(0, GENESIS, session.info["audit_key_id"])
+    seq, mac, signer, action = last
+    if action == ROTATED:
+        signer = session.execute(select(it.after).where(it.seq == seq)).scalar_one()["new_key_id"]
+    return Head(seq, mac, signer)
+
+
+def _key(session: Session, key_id: str) -> bytes:
+    key: bytes | None = session.info["audit_keys"].get(key_id)
+    if key is None:
+        raise Conflict(
+            f"the audit trail is sealed with key {key_id!r}, and that key is not here",
+            next_step="Put its file beside the other audit keys; nothing is written without it.",
+        )
+    return key
+
+
+def _circumstances(session: Session, actor: Actor) -> dict[str, Any]:
+    """Return how it comes to this: ids of request, turn, delivery; policy; in a turn, the model."""
+    known: dict[str, Any] = dict(tracing.ids())
+    if "policy_version" in session.info:
+        known["policy_version"] = session.info["policy_version"]
+    if "run_id" in known:  # the agent's hand, a person's authority
+        known |= {"on_behalf_of": actor.login, "model": session.info.get("model", "")}
+    return known
 
 
 def told(session: Session, *, action: str, object_id: str) -> Mapping[str, Any] | None:

@@ -28,7 +28,7 @@ def _entry(seq: int = 1, prev_mac: str = GENESIS, **changes: Any) -> Entry:
     entry = Entry(
         seq=seq, at=AT, actor="paul", actor_kind="human", action="order.drafted",
         object_id="PO-1", before={}, after={"total_minor": 5}, meaning="", reason="",
-        key_id="one", prev_mac=prev_mac,
+        context={"request_id": "7f"}, key_id="one", prev_mac=prev_mac,
     )  # fmt: skip
     return replace(entry, **changes)
 
@@ -60,7 +60,7 @@ class TestEntryBytes:
     def test_fields_carry_their_lengths(self) -> None:
         # Domain tag of 22 bytes, then seq "1": one byte long.
         assert entry_bytes(_entry()).startswith(
-            b"\0\0\0\0\0\0\0\x16quartermaster/audit/v1\0\0\0\0\0\0\0\x011"
+            b"\0\0\0\0\0\0\0\x16quartermaster/audit/v2\0\0\0\0\0\0\0\x011"
         )
 
     def test_moving_a_letter_between_fields_changes_the_bytes(self) -> None:

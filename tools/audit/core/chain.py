@@ -1,18 +1,21 @@
 """The chain: what a row says as bytes, its MAC, how a stored row is read, where a chain breaks.
 
 A row's MAC is HMAC-SHA256 over a domain tag and its fields, each preceded by its length, so that
-no two different rows give the same bytes. Every row names the MAC of the row before it.
+no two different rows give the same bytes. Every row names the MAC of the row before it. The bytes
+are published in ``docs/audit-trail.md``.
 """
 
 import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-DOMAIN = b"quartermaster/audit/v1"
+DOMAIN = b"quartermaster/audit/v2"
+DOMAIN_WITHOUT_CONTEXT = b"quartermaster/audit/v1"  # rows from before there was a context
+ROTATED = "audit.key_rotated"  # the row after which another key signs
 GENESIS = "0" * 64  # what the first row names as the MAC before it
 
 
@@ -30,16 +33,18 @@ class Entry:
     after: Mapping[str, Any]
     meaning: str
     reason: str
+    context: Mapping[str, Any] | None  # None: a row of version 1, whose MAC covers no context
     key_id: str
     prev_mac: str
 
 
 @dataclass(frozen=True)
 class Break:
-    """The first place where a chain does not hold."""
+    """The first place where a chain does not hold, or cannot be checked for want of a key."""
 
     seq: int
     problem: str
+    lacks_key: bool = False
 
 
 class Unreadable(ValueError):
@@ -75,6 +80,7 @@ def document_hash(value: Any) -> str:
 
 def entry_bytes(entry: Entry) -> bytes:
     """Return the bytes that a MAC covers: the domain tag, then every field after its length."""
+    has_context = entry.context is not None
     fields = (
         str(entry.seq),
         entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -82,15 +88,25 @@ def entry_bytes(entry: Entry) -> bytes:
         entry.actor_kind,
         entry.action,
         entry.object_id,
-        canonical_json(dict(entry.before)),
-        canonical_json(dict(entry.after)),
+        canonical_json(entry.before),
+        canonical_json(entry.after),
         entry.meaning,
         entry.reason,
+        *((canonical_json(entry.context),) if has_context else ()),
         entry.key_id,
         entry.prev_mac,
     )
-    encoded = [DOMAIN, *(field.encode("utf-8", "surrogatepass") for field in fields)]
-    return b"".join(len(field).to_bytes(8, "big") + field for field in encoded)
+    tag = DOMAIN if has_context else DOMAIN_WITHOUT_CONTEXT
+    return framed(tag, *(field.encode("utf-8", "surrogatepass") for field in fields))
+
+
+def framed(*fields: bytes) -> bytes:
+    r"""Return fields so that no two lists of them give the same bytes: each after its length.
+
+    >>> framed(b"ab", b"")
+    b'\x00\x00\x00\x00\x00\x00\x00\x02ab\x00\x00\x00\x00\x00\x00\x00\x00'
+    """
+    return b"".join([len(field).to_bytes(8, "big") + field for field in fields])
 
 
 def entry_mac(key: bytes, entry: Entry) -> str:
@@ -104,16 +120,16 @@ def read_entry(values: Sequence[Any]) -> tuple[Entry, str]:
     Raises:
         Unreadable: A field is not what it should be.
     """
-    seq, at, *rest = values
+    seq, at, actor, kind, action, object_id, before, after, *rest = values
+    meaning, reason, context, key_id, prev_mac, mac = rest
     try:
-        actor, kind, action, object_id, before, after, meaning, reason, key_id, prev_mac, mac = (
-            read_text(value) for value in rest
-        )
         entry = Entry(
-            seq, read_time(at), actor, kind, action, object_id, read_object(before),
-            read_object(after), meaning, reason, key_id, prev_mac,
+            seq, _as_written_at(at), read_text(actor), read_text(kind), read_text(action),
+            read_text(object_id), _as_written(before), _as_written(after), read_text(meaning),
+            read_text(reason), None if context is None else _as_written(context),
+            read_text(key_id), read_text(prev_mac),
         )  # fmt: skip
-        return entry, mac
+        return entry, read_text(mac)
     except (ValueError, TypeError, RecursionError) as error:
         raise Unreadable(seq, str(error)) from error
 
@@ -156,6 +172,26 @@ def read_object(text: str) -> dict[str, Any]:
     return value
 
 
+def _as_written(stored: Any) -> dict[str, Any]:
+    """Return a stored document that is spelled as we write them: not one blank may be moved."""
+    text = read_text(stored)
+    if text == "{}":
+        return {}
+    value = read_object(text)
+    if json.dumps(value) != text:
+        raise ValueError(f"{text[:40]!r} is not spelled as it was written")
+    return value
+
+
+def _as_written_at(stored: Any) -> datetime:
+    at = read_time(stored)
+    if not isinstance(stored, datetime):
+        text = at.replace(tzinfo=None).isoformat(" ", "microseconds")
+        if text != read_text(stored):
+            raise ValueError(f"{stored!r} is not spelled as it was written")
+    return at
+
+
 def _refuse(number: str) -> None:
     raise ValueError(f"{number} is not a whole number")
 
@@ -173,35 +209,71 @@ def first_break(rows: Iterable[tuple[Entry, str]], keys: Mapping[str, bytes]) ->
         rows: Entries with their stored MACs, by ascending seq.
         keys: Every key that ever signed, by its id.
     """
-    before, expected_seq = GENESIS, 1
+    walk = _Walk(keys)
     try:
         for entry, stored_mac in rows:
-            if problem := _problem(entry, stored_mac, keys, before=before, expected=expected_seq):
-                return Break(expected_seq, problem)
-            before = stored_mac
-            expected_seq += 1
+            if broken := walk.step(entry, stored_mac):
+                return broken
     except Unreadable as error:
-        if error.seq == expected_seq:
-            return Break(expected_seq, f"row {expected_seq} cannot be read: {error}")
-        return Break(expected_seq, f"row {expected_seq} is missing")
+        if error.seq == walk.seq:
+            return Break(walk.seq, f"row {walk.seq} cannot be read: {error}")
+        return Break(walk.seq, f"row {walk.seq} is missing")
     return None
 
 
-def _problem(
-    entry: Entry, stored_mac: str, keys: Mapping[str, bytes], *, before: str, expected: int
-) -> str:
-    if entry.seq != expected:
-        return f"row {expected} is missing"
-    if entry.prev_mac != before:
-        return f"row {entry.seq} does not follow the row before it"
-    key = keys.get(entry.key_id)
-    if key is None:
-        return f"row {entry.seq} is signed with unknown key {entry.key_id!r}"
+@dataclass
+class _Walk:
+    """Where a check of the chain has come to: which row must be next, after what, by which key."""
+
+    keys: Mapping[str, bytes]
+    seq: int = 1
+    before: str = GENESIS
+    signer: str | None = None  # id; the first row's key is the root
+
+    def step(self, entry: Entry, stored_mac: str) -> Break | None:
+        """Check the next row."""
+        if entry.seq != self.seq:
+            return Break(self.seq, f"row {self.seq} is missing")
+        if entry.prev_mac != self.before:
+            return Break(self.seq, f"row {self.seq} does not follow the row before it")
+        if broken := self._signature(entry, stored_mac):
+            return broken
+        if self.signer != entry.key_id:
+            text = f"row {self.seq} is signed with key {entry.key_id!r}, which no row introduced"
+            return Break(self.seq, text)
+        if entry.action == ROTATED:
+            self.signer = entry.after.get("new_key_id")
+        self.before = stored_mac
+        self.seq += 1
+        return None
+
+    def _signature(self, entry: Entry, stored_mac: str) -> Break | None:
+        if self.signer is None:
+            self.signer = entry.key_id
+        key = self.keys.get(entry.key_id)
+        if key is None:
+            return self._unknown(entry, stored_mac)
+        return None if _holds(key, entry, stored_mac) else self._changed()
+
+    def _unknown(self, entry: Entry, stored_mac: str) -> Break:
+        """Tell a missing key from a row that was made to name another than the one it has."""
+        renamed = (
+            _holds(key, replace(entry, key_id=key_id), stored_mac)
+            for key_id, key in self.keys.items()
+        )
+        if any(renamed):
+            return self._changed()
+        text = f"row {self.seq} is signed with unknown key {entry.key_id!r}"
+        return Break(self.seq, text, lacks_key=self.signer == entry.key_id)
+
+    def _changed(self) -> Break:
+        return Break(self.seq, f"row {self.seq} was changed after it was written")
+
+
+def _holds(key: bytes, entry: Entry, stored_mac: str) -> bool:
     # Bytes, because two texts are only compared when they are ASCII.
     stored = stored_mac.encode("utf-8", "surrogatepass")
-    if not hmac.compare_digest(entry_mac(key, entry).encode(), stored):
-        return f"row {entry.seq} was changed after it was written"
-    return ""
+    return hmac.compare_digest(entry_mac(key, entry).encode(), stored)
 
 
 def _refuse_floats(value: Any) -> None:

@@ -92,6 +92,7 @@ class Witness:
     _sent: set[str] = field(default_factory=set)
     _signed: set[str] = field(default_factory=set)
     _covered: set[tuple[str, str]] = field(default_factory=set)
+    _left_as: dict[str, Revision] = field(default_factory=dict)  # before a supplier's changes
 
     def __post_init__(self) -> None:
         self._covered = {
@@ -111,6 +112,7 @@ class Witness:
             "approval.reject": self._decided,
             "order.approved": self._approved_order,
             "order.sent": self._sent_order,
+            "order.answer_accepted": self._amended,
         }.get(entry.action)
         if about is not None:
             self.findings += about(entry)
@@ -188,13 +190,32 @@ class Witness:
         if sent is None or sent.state is not OutboxState.DELIVERED:
             yield f"order {entry.object_id} was sent without a delivered outbox row"
 
+    def _amended(self, entry: Entry) -> Iterator[str]:
+        """A supplier's change that a person accepted: a new revision of an order that had left."""
+        before = (entry.object_id, entry.before.get("revision", 0))
+        self._left_as.setdefault(entry.object_id, before)
+        row = self.world.revisions.get((entry.object_id, entry.after.get("revision", 0)))
+        if row is None:
+            yield f"order {entry.object_id} lacks the revision that row {entry.seq} tells of"
+            return
+        told = {"fingerprint": entry.after.get("fingerprint")}
+        stands = {"fingerprint": row.fingerprint}
+        yield from _differ(entry, f"order {entry.object_id}", told, stands)
+
+    def _left(self, order: OrderRow) -> tuple[Revision, str]:
+        """Return the revision that left the house, and its fingerprint."""
+        where = self._left_as.get(order.number, (order.number, order.revision))
+        written = self.world.revisions.get(where)
+        is_amended = order.number in self._left_as
+        return where, written.fingerprint if is_amended and written else order.fingerprint
+
     def _unproven(self, order: OrderRow) -> Iterator[str]:
-        where = (order.number, order.revision)
+        where, left_print = self._left(order)
         delivery = self.world.deliveries.get(where)
         is_delivered = delivery is not None and delivery.state is OutboxState.DELIVERED
         is_approved = order.is_sent or order.state is OrderState.APPROVED
         lacks = {
-            "an approval of its content": (order.number, order.fingerprint) in self._covered,
+            "an approval of its content": (order.number, left_print) in self._covered,
             "the trail telling of its approval": where in self._approved,
             "a delivered outbox row": is_delivered or not order.is_sent,
             "the trail telling that it was sent": order.number in self._sent or not order.is_sent,
@@ -206,7 +227,8 @@ class Witness:
         if is_delivered and not order.is_sent:
             yield f"order {order.number} was delivered but does not say so"
         if order.state is not OrderState.DRAFT:
-            yield from _rewritten(order, self.world.revisions.get(where))
+            written = self.world.revisions.get((order.number, order.revision))
+            yield from _rewritten(order, written)
 
 
 def _rewritten(order: OrderRow, written: RevisionRow | None) -> Iterator[str]:
