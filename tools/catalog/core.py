@@ -19,6 +19,16 @@ from tools.errors import InvalidInput
 
 MAX_SKU_LENGTH = 64
 MOST_TIES = 20
+# Signs drawn as nothing, beside the format characters: fillers, joiners, variation selectors.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0").union(
+    map(chr, range(0xFE00, 0xFE10))
+)
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"), "-")
+# Capitals of other alphabets that are drawn like a Latin capital, as small letters.
+_LIKE_LATIN = str.maketrans(
+    "авекмнорстухіјѕ" + "αβεζηικμνορτυχ", "abekmhopctyxijs" + "abezhikmnoptyx"
+)
+_UNIT_SIGNS = frozenset("μΩ")  # micro and ohm, at home in Latin part numbers
 _EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "KATAKANA-HIRAGANA"}
 _FULL_COVER = 95.0
 _LEAST_SCORE = 50.0
@@ -52,15 +62,26 @@ def text_key(text: str) -> str:
         'blue widget'
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
+    return " ".join(seen(folded).translate(_DASHES).split())
+
+
+def seen(text: str) -> str:
+    r"""Return the text without the signs that nobody sees.
+
+    Example:
+        >>> seen("WID\u200bGET\u202e-A\ufe0f")
+        'WIDGET-A'
+    """
+    return "".join(c for c in text if unicodedata.category(c) != "Cf" and c not in _UNSEEN)
 
 
 def sku_key(text: str) -> str:
     """Canonical spelling of a SKU or code.
 
     Invisible format characters are dropped, full-width and other compatible letters become plain
-    ones, case is folded. Letters of two scripts in one SKU (a Cyrillic letter that looks Latin)
-    are refused, since two SKUs that look alike must not be two items.
+    ones, every dash a hyphen, case is folded. Letters of two scripts in one SKU (a Cyrillic letter
+    that looks Latin) are refused, and a SKU all of whose letters are drawn like Latin capitals has
+    the key of the Latin one, since two SKUs that look alike must not be two items.
 
     Args:
         text: What was written; 1 to 64 characters remain.
@@ -73,7 +94,7 @@ def sku_key(text: str) -> str:
         'widget-a'
     """
     stripped = unicodedata.normalize("NFKC", text).strip()
-    if any(unicodedata.category(c) == "Cc" for c in stripped):
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in stripped):
         raise InvalidInput(
             f"SKU {text!r} holds a control character", next_step="Type the SKU again."
         )
@@ -83,13 +104,21 @@ def sku_key(text: str) -> str:
             f"a SKU has 1 to {MAX_SKU_LENGTH} characters, got {text[:80]!r}",
             next_step="Name the item by its SKU.",
         )
-    scripts = {_script(c) for c in result if c.isalpha()}
+    scripts = {_script(c) for c in seen(stripped) if c.isalpha() and c not in _UNIT_SIGNS}
     if len(scripts) > 1:
         raise InvalidInput(
             f"SKU {text!r} mixes letters of several alphabets: {', '.join(sorted(scripts))}",
             next_step="Type the SKU again; letters that look alike can be different characters.",
         )
-    return result
+    if scripts == {"LATIN"}:
+        return result.replace("i\u0307", "i").replace("\u0131", "i")  # I with and without a dot
+    return _drawn_as_latin(result)
+
+
+def _drawn_as_latin(key: str) -> str:
+    """Spell a key in Latin letters where a reader could not tell the difference."""
+    latin = key.translate(_LIKE_LATIN)
+    return latin if all(_script(c) == "LATIN" for c in latin if c.isalpha()) else key
 
 
 def squeezed(key: str) -> str:

@@ -133,9 +133,10 @@ def ingest(
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter: a NUL in its name
+        why = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(
-            f"the file {str(path)!r} cannot be opened: {error.strerror}",
+            f"the file {str(path)[:200]!r} cannot be opened: {why}",
             next_step="Check its name and folder.",
         ) from error
 

@@ -48,6 +48,23 @@ class TestSkuKey:
             ("WID​GET", "widget"),  # zero-width space inside  # noqa: PLE2515
             ("straße-1", "strasse-1"),
             ("商品-7", "商品-7"),
+            ("WIDGET\u2011A", "widget-a"),
+            ("WIDGET\u2013A", "widget-a"),  # dashes
+            ("WIDGET\u2212A", "widget-a"),
+            ("\u202eWIDGET-A\u202c", "widget-a"),  # override
+            ("WID\u034fGET", "widget"),
+            ("WIDGET\ufe0f", "widget"),  # joiner, selector
+            ("\u0421\u041e\u0420-1", "cop-1"),
+            ("\u0391\u0392\u0395-1", "abe-1"),  # drawn like Latin capitals
+            ("\u0421\u041e\u041b\u042c-1", "\u0441\u043e\u043b\u044c-1"),
+            (
+                "\u0394\u0395\u039b\u03a4\u0391",
+                "\u03b4\u03b5\u03bb\u03c4\u03b1",
+            ),  # and these are not
+            ("W\u0131DGET", "widget"),
+            ("W\u0130DGET", "widget"),  # Turkish i
+            ("C-100\u00b5F", "c-100\u03bcf"),
+            ("R-10\u2126K", "r-10\u03c9k"),
         ],
     )
     def test_gives_one_spelling(self, written: str, key: str) -> None:
@@ -55,7 +72,20 @@ class TestSkuKey:
 
     @pytest.mark.parametrize(
         "written",
-        ["", "   ", "​", "A\x00B", "A\x1bB", "WIDGET-А", "x" * 65],  # noqa: PLE2515, RUF001
+        [
+            "",
+            "   ",
+            "\u200b",
+            "A\x00B",
+            "A\x1bB",
+            "WIDGET-\u0410",
+            "x" * 65,
+            "x" * 300,
+            "WIDGET-\u039c",
+            "\u0410BC",
+            "\u202e",
+            "A\ud800B",
+        ],
     )
     def test_refuses_what_is_no_sku(self, written: str) -> None:
         with pytest.raises(InvalidInput):

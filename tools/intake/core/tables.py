@@ -7,6 +7,7 @@ before a library unpacks it.
 import codecs
 import csv
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,10 @@ MOST_ENTRIES = 1_000
 MOST_UNPACKED_BYTES = 100 * 1024 * 1024
 MOST_RATIO = 100
 LONGEST_CELL = 32_768
+LONGEST_LINE = 1 << 20
+_MOST_DIRECTORY_BYTES = 512 * MOST_ENTRIES  # of an archive's list of its parts
+_FIRST_ELEMENT = re.compile(rb"<[A-Za-z_]|<!DOCTYPE")
+_END_OF_ARCHIVE = b"PK\x05\x06"
 _BLOCK = 1 << 20
 _DELIMITERS = ",;\t|"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
@@ -169,10 +174,11 @@ def _rewound(stream: BinaryIO) -> BinaryIO:
 def _text_rows(stream: BinaryIO) -> Iterator[TextRow]:
     encoding = encoding_of(stream)
     text = io.TextIOWrapper(_rewound(stream), encoding=encoding, newline="")
-    first = text.readline()
+    lines = _lines(text)
+    first = next(lines, "")
     delimiter = max(_DELIMITERS, key=first.count)
     csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(chain([first], text), delimiter=delimiter)
+    reader = csv.reader(chain([first], lines), delimiter=delimiter)
     try:
         for number, cells in enumerate(reader, start=1):
             yield TextRow(number, cells)
@@ -186,10 +192,21 @@ def _text_rows(stream: BinaryIO) -> Iterator[TextRow]:
             text.detach()  # the stream is not ours to close
 
 
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """Lines of a text; one without an end would fill the memory before it is looked at."""
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise InvalidInput(
+                f"a line of the file is longer than {LONGEST_LINE:,} characters",
+                next_step="Export it as CSV with one line a row.",
+            )
+        yield line
+
+
 def _excel_rows(stream: BinaryIO) -> Iterator[TextRow]:
     _refuse_bomb(stream)
     try:
-        book = load_workbook(_rewound(stream), read_only=True, data_only=True)
+        book = load_workbook(_rewound(stream), read_only=True, data_only=True, keep_links=False)
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what a file claims about its size is not to be trusted
         width = 0
@@ -204,8 +221,10 @@ def _excel_rows(stream: BinaryIO) -> Iterator[TextRow]:
 
 def _refuse_bomb(stream: BinaryIO) -> None:
     """Refuse an archive that would unpack into far more than it is."""
+    _refuse_long_directory(stream)
     try:
-        entries = zipfile.ZipFile(_rewound(stream)).infolist()
+        archive = zipfile.ZipFile(_rewound(stream))
+        entries = archive.infolist()
     except _BROKEN as error:
         raise _unreadable("an Excel workbook", error) from error
     unpacked = sum(entry.file_size for entry in entries)
@@ -217,6 +236,41 @@ def _refuse_bomb(stream: BinaryIO) -> None:
     ):
         raise InvalidInput(
             f"the workbook unpacks to {unpacked // _BLOCK:,} MB in {len(entries):,} parts",
+            next_step="Send it as CSV.",
+        )
+    for entry in entries:
+        if entry.filename.endswith((".xml", ".rels")) and _declares_a_type(archive, entry):
+            raise InvalidInput(
+                f"the part {entry.filename[:80]!r} of the workbook declares entities, which no "
+                "spreadsheet program writes",
+                next_step="Send it as CSV.",
+            )
+
+
+def _declares_a_type(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Whether an XML part begins with a DOCTYPE, the place for entities that blow up."""
+    head = b""
+    try:
+        with archive.open(entry) as part:
+            while not _FIRST_ELEMENT.search(head) and (block := part.read(4_096)):
+                head += block.replace(b"\0", b"")  # whatever the width of its letters
+                if len(head) > LONGEST_LINE:
+                    return True  # nor does one write a megabyte before it begins
+    except _BROKEN as error:
+        raise _unreadable("an Excel workbook", error) from error
+    return b"<!DOCTYPE" in head
+
+
+def _refuse_long_directory(stream: BinaryIO) -> None:
+    """Refuse a million parts before a library makes an object of each."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - 65_557))  # the end record and its longest comment
+    end = stream.read()
+    at = end.rfind(_END_OF_ARCHIVE)
+    directory_bytes = int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
+    if directory_bytes > _MOST_DIRECTORY_BYTES:
+        raise InvalidInput(
+            f"the workbook has a list of parts of {directory_bytes:,} bytes",
             next_step="Send it as CSV.",
         )
 

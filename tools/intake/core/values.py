@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any
 
-from tools.catalog.core import sku_key, text_key
+from tools.catalog.core import seen, sku_key, text_key
 from tools.errors import InvalidInput
 from tools.money import minor_digits
 
@@ -306,7 +306,7 @@ def sku_parser(longest: int) -> Parser:
     """Parser of a SKU or code as (as written, canonical key)."""
 
     def parse(text: str) -> Parsed:
-        written = text.strip()
+        written = seen(text).strip()  # what is kept is what a reader sees
         if not written:
             return None, "is empty"
         if len(written) > longest:
