@@ -1,11 +1,11 @@
-"""Public numbers of documents: PO-2001, a-31."""
+"""Public numbers of documents: PO-2001, a-31, s-7."""
 
 from sqlalchemy import update
 from sqlmodel import Session, col
 
 from db.models.identity import Counter
 
-PREFIXES = {"purchase_order": "PO-", "approval": "a-"}
+PREFIXES = {"purchase_order": "PO-", "approval": "a-", "supplier_answer": "s-"}
 
 
 def next_number(session: Session, name: str) -> str:

@@ -12,15 +12,51 @@ LEGAL: Mapping[OrderState, frozenset[OrderState]] = {
     _S.DRAFT: frozenset({_S.PENDING_APPROVAL, _S.CANCELLED}),
     _S.PENDING_APPROVAL: frozenset({_S.APPROVED, _S.DRAFT, _S.CANCELLED}),
     _S.APPROVED: frozenset({_S.SENT, _S.DRAFT, _S.CANCELLED}),
-    _S.SENT: frozenset({_S.CONFIRMED, _S.CHANGED, _S.REJECTED, _S.PARTIALLY_RECEIVED, _S.RECEIVED}),
+    _S.SENT: frozenset(
+        {
+            _S.CONFIRMED,
+            _S.CHANGED,
+            _S.REJECTED,
+            _S.PARTIALLY_RECEIVED,
+            _S.RECEIVED,
+            _S.SHORT_CLOSED,
+        }
+    ),
     _S.CONFIRMED: frozenset(
-        {_S.CHANGED, _S.PARTIALLY_RECEIVED, _S.RECEIVED, _S.CANCELLED, _S.SHORT_CLOSED}
+        {
+            _S.CONFIRMED,
+            _S.CHANGED,
+            _S.PARTIALLY_RECEIVED,
+            _S.RECEIVED,
+            _S.CANCELLED,
+            _S.SHORT_CLOSED,
+        }
     ),
+    # What a supplier proposes is accepted, declined (back to where it was) or proposed anew.
     _S.CHANGED: frozenset(
-        {_S.CONFIRMED, _S.REJECTED, _S.PARTIALLY_RECEIVED, _S.RECEIVED, _S.CANCELLED}
+        {
+            _S.CHANGED,
+            _S.SENT,
+            _S.CONFIRMED,
+            _S.REJECTED,
+            _S.PARTIALLY_RECEIVED,
+            _S.RECEIVED,
+            _S.CANCELLED,
+            _S.SHORT_CLOSED,
+        }
     ),
-    _S.PARTIALLY_RECEIVED: frozenset({_S.PARTIALLY_RECEIVED, _S.RECEIVED, _S.SHORT_CLOSED}),
-    _S.RECEIVED: frozenset({_S.CLOSED}),
+    # A booking that was wrong is reversed: then goods are awaited again.
+    _S.PARTIALLY_RECEIVED: frozenset(
+        {
+            _S.PARTIALLY_RECEIVED,
+            _S.SENT,
+            _S.CONFIRMED,
+            _S.CHANGED,
+            _S.RECEIVED,
+            _S.SHORT_CLOSED,
+        }
+    ),
+    _S.RECEIVED: frozenset({_S.CLOSED, _S.SENT, _S.CONFIRMED, _S.PARTIALLY_RECEIVED}),
     _S.REJECTED: frozenset({_S.CLOSED}),
     _S.SHORT_CLOSED: frozenset({_S.CLOSED}),
     _S.CANCELLED: frozenset(),

@@ -1,0 +1,364 @@
+"""A person accepts or declines what a supplier proposed. Doors only: the agent cannot come here.
+
+Accepting makes the next revision of an order that the supplier has already, so nothing is sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from db.models.purchasing import Approval, PurchaseOrder, PurchaseOrderLine, SupplierAnswer
+from db.types import Actor, ActorKind, AnswerState, ApprovalState, ItemStatus, OrderState
+from tools.audit import service as audit
+from tools.catalog.service import resolve_item
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import Conflict, Forbidden, InvalidInput, Stale
+from tools.identity.core import can_approve, can_draft, is_within, with_article
+from tools.identity.service import actor_by_id
+from tools.money import amount_spoken
+from tools.policy.service import approval_limit
+from tools.policy.service import current as current_policy
+from tools.purchasing.core.answers import (
+    LineAfter,
+    LineNow,
+    Promise,
+    after,
+    needs_approver,
+    read_line,
+    spread,
+)
+from tools.purchasing.core.content import fingerprint
+from tools.purchasing.core.quantities import check_amount
+from tools.purchasing.core.states import AWAITED
+from tools.purchasing.core.views import OrderView
+from tools.purchasing.service.answering import (
+    AnswerView,
+    answer_view,
+    check_scope,
+    load_answer,
+)
+from tools.purchasing.service.drafting import company_total
+from tools.purchasing.service.promises import lines_now, put_promises
+from tools.purchasing.service.reading import views
+from tools.purchasing.service.rows import content_of, lines_of, load, stale, step, write_revision
+from tools.text import plain_text
+
+
+@dataclass(frozen=True)
+class AnswerOutcome:
+    """What a person's word about an answer led to."""
+
+    order: OrderView
+    answer: AnswerView
+
+
+def decide_answer(
+    session: Session,
+    *,
+    number: str,
+    version: int,
+    accept: bool,
+    actor: Actor,
+    clock: Clock,
+    company: Company,
+    reason: str = "",
+    keep_balance: bool = False,
+) -> AnswerOutcome:
+    """Accept a supplier's proposal as the order's next revision, or decline it.
+
+    Args:
+        session: The transaction.
+        number: Number of the answer, such as s-7.
+        version: The version that was read; another current one refuses the decision.
+        accept: Yes, or no.
+        actor: A person who may draft. A change that raises the total beyond what was approved,
+            moves a price beyond the policy's tolerance or sends another item needs somebody who
+            could approve the new total.
+        clock: Time.
+        company: The rules of the house.
+        reason: Why; needed to decline.
+        keep_balance: What the supplier leaves out of a line stays open, with the day it had,
+            instead of leaving the order.
+
+    Raises:
+        NotFound: There is no such answer.
+        Forbidden: The actor is no person, or may not accept this much.
+        Stale: Somebody decided before, or the order moved on.
+        InvalidInput: A reason is missing.
+    """
+    audit.lock(session)
+    person = _person(session, actor)
+    row = load_answer(session, number)
+    order = load(session, session.get_one(PurchaseOrder, row.order_id).number)
+    check_scope(session, order, person)
+    reason = plain_text(reason, longest=500)
+    if not accept and not reason:
+        raise InvalidInput("a declined answer needs a reason", next_step="Say why.")
+    _claim(session, row, version, accept=accept, actor=person, clock=clock, reason=reason)
+    if order.state not in AWAITED or order.revision != row.revision:
+        raise stale(order)
+    if accept:
+        _accept(
+            session, order, row, actor=person, clock=clock, company=company, reason=reason,
+            keep_balance=keep_balance,
+        )  # fmt: skip
+    else:
+        step(
+            session, order, _state_without(session, order), actor=person,
+            action="order.answer_declined", at=clock.now(), reason=reason,
+            told={"answer": row.number},
+        )  # fmt: skip
+    return AnswerOutcome(views(session, [order])[0], answer_view(session, row))
+
+
+def _person(session: Session, actor: Actor) -> Actor:
+    """Return the actor as the database knows them now, if that is a person who works on orders."""
+    if actor.kind is not ActorKind.HUMAN:
+        raise Forbidden("only a person accepts what a supplier changed")
+    person = actor_by_id(session, actor.user_id)
+    if not can_draft(person.role):
+        raise Forbidden(f"{with_article(person.role)} does not decide about suppliers' answers")
+    return person
+
+
+def _claim(
+    session: Session,
+    row: SupplierAnswer,
+    version: int,
+    *,
+    accept: bool,
+    actor: Actor,
+    clock: Clock,
+    reason: str,
+) -> None:
+    """Compare-and-set the decision: of two people one wins."""
+    statement = (
+        update(SupplierAnswer)
+        .where(
+            col(SupplierAnswer.id) == row.id,
+            col(SupplierAnswer.state) == AnswerState.PROPOSED,
+            col(SupplierAnswer.version) == version,
+        )
+        .values(
+            state=AnswerState.ACCEPTED if accept else AnswerState.DECLINED,
+            version=version + 1,
+            decided_by_id=actor.user_id,
+            decided_at=clock.now(),
+            reason=reason,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    is_ours = session.execute(statement).rowcount == 1  # type: ignore[attr-defined]
+    session.refresh(row)
+    if not is_ours:
+        raise Stale(
+            f"answer {row.number!r} is {row.state.value!r}, version {row.version}",
+            next_step="Look at it again.",
+            details={"current_version": row.version, "state": row.state.value},
+        )
+
+
+def _accept(
+    session: Session,
+    order: PurchaseOrder,
+    row: SupplierAnswer,
+    *,
+    actor: Actor,
+    clock: Clock,
+    company: Company,
+    reason: str,
+    keep_balance: bool,
+) -> None:
+    now = lines_now(session, order)
+    changed = _changed(row, now, keep_balance=keep_balance)
+    _check_substitutes(session, changed, now)
+    for one in changed:
+        _apply(session, order, now[one.sku], one)
+    total = sum(line.amount_minor for line, _ in lines_of(session, order.id))
+    check_amount(total, f"order {order.number!r}", order.currency)
+    why = needs_approver(
+        changed, now,
+        raises_total=total > max(order.total_minor, _approved_minor(session, order)),
+        price_tolerance_bp=current_policy(session).price_tolerance_bp,
+    )  # fmt: skip
+    before_minor, order.total_minor = order.total_minor, total
+    session.flush()
+    if why:
+        _check_authority(session, order, actor=actor, company=company, why=why)
+    _write(session, order, row, actor=actor, clock=clock, reason=reason, before_minor=before_minor)
+
+
+def _changed(
+    row: SupplierAnswer, now: dict[str, LineNow], *, keep_balance: bool
+) -> list[LineAfter]:
+    seen = row.content["seen"]
+    came = {sku: max(0, line.received_units - seen.get(sku, 0)) for sku, line in now.items()}
+    changed = after([read_line(line) for line in row.content["lines"]], now, came=came)
+    return [_with_balance(now[one.sku], one) for one in changed] if keep_balance else changed
+
+
+def _with_balance(now: LineNow, then: LineAfter) -> LineAfter:
+    """Keep what the supplier leaves out, for the day it was promised before."""
+    left = now.open_units - then.open_units
+    if left <= 0:
+        return then
+    kept = [*then.promises]
+    for part in spread(now.promises, left):
+        same = [index for index, one in enumerate(kept) if one.promise_on == part.promise_on]
+        if same:
+            kept[same[0]] = Promise(kept[same[0]].units + part.units, part.promise_on)
+        else:
+            kept.append(part)
+    return replace(then, promises=tuple(kept))
+
+
+def _check_substitutes(
+    session: Session, changed: Sequence[LineAfter], now: dict[str, LineNow]
+) -> None:
+    blocked = current_policy(session).blocked_items
+    for one in changed:
+        if not one.substitute:
+            continue
+        item = resolve_item(session, one.substitute)
+        if item.status is ItemStatus.DISCONTINUED or item.sku_key in blocked:
+            raise Conflict(f"{item.sku!r} is not ordered any more; decline the answer")
+        if item.sku in now:
+            raise Conflict(
+                f"{item.sku!r} is on the order already; it cannot come instead of {one.sku!r}",
+                next_step="Decline, and order the item separately.",
+            )
+
+
+def _apply(session: Session, order: PurchaseOrder, now: LineNow, then: LineAfter) -> None:
+    """Make a line what was accepted; nothing that came or was closed is touched."""
+    line = _line(session, order, now)
+    settled = now.received_units + now.short_closed_units
+    line.unit_price_minor = then.unit_price_minor
+    if settled + then.open_units == 0:  # nothing of it comes: the line stays, closed
+        line.short_closed_units = line.ordered_units
+    elif then.substitute and settled:
+        line.ordered_units = settled
+        line.unit_price_minor = now.unit_price_minor
+        _add_line(session, order, then)
+    else:
+        line.ordered_units = settled + then.open_units
+        if then.substitute:
+            line.item_id = resolve_item(session, then.substitute).id
+            line.recommendation_id = None
+    line.amount_minor = line.ordered_units * line.unit_price_minor
+    is_split = bool(then.substitute and settled)
+    put_promises(session, line, () if is_split else then.promises)
+
+
+def _line(session: Session, order: PurchaseOrder, now: LineNow) -> PurchaseOrderLine:
+    for line, item in lines_of(session, order.id):
+        if item.sku == now.sku:
+            return line
+    raise stale(order)
+
+
+def _add_line(session: Session, order: PurchaseOrder, then: LineAfter) -> None:
+    last = select(func.max(PurchaseOrderLine.line_number)).where(
+        PurchaseOrderLine.order_id == order.id
+    )
+    line = PurchaseOrderLine(
+        order_id=order.id,
+        line_number=session.exec(last).one() + 1,
+        item_id=resolve_item(session, then.substitute).id,
+        ordered_units=then.open_units,
+        unit_price_minor=then.unit_price_minor,
+        amount_minor=then.open_units * then.unit_price_minor,
+    )
+    session.add(line)
+    session.flush()
+    put_promises(session, line, then.promises)
+
+
+def _approved_minor(session: Session, order: PurchaseOrder) -> int:
+    """Return the total that people approved when the order left."""
+    statement = select(func.max(Approval.total_minor)).where(
+        Approval.order_id == order.id, Approval.state == ApprovalState.APPROVED
+    )
+    return session.exec(statement).one() or 0
+
+
+def _check_authority(
+    session: Session, order: PurchaseOrder, *, actor: Actor, company: Company, why: str
+) -> None:
+    """Refuse who could not approve the order as it would be; two-person totals are ordered anew.
+
+    Raises:
+        Forbidden: They could not; ``details['reason']`` is the rule.
+    """
+    total = company_total(session, order, company)
+    policy = current_policy(session)
+    limit = approval_limit(session, actor)
+    is_own = actor.user_id == order.requested_by_id
+    rules = {
+        "role": not can_approve(actor.role),
+        "limit": not is_within(limit, total),
+        "separation_of_duties": is_own and total > policy.self_approval_limit_minor,
+        "two_people": policy.two_person_above_minor is not None
+        and total > policy.two_person_above_minor,
+    }
+    broken = [rule for rule, is_broken in rules.items() if is_broken]
+    if broken:
+        spoken = amount_spoken(total, company.currency)
+        raise Forbidden(
+            f"accepting this needs somebody who could approve {spoken}, because {why}",
+            next_step="Somebody else must decide; or decline and order what is missing anew.",
+            details={"reason": broken[0]},
+        )
+
+
+def _write(
+    session: Session,
+    order: PurchaseOrder,
+    row: SupplierAnswer,
+    *,
+    actor: Actor,
+    clock: Clock,
+    reason: str,
+    before_minor: int,
+) -> None:
+    """Keep the new revision, move the order on and tell the trail."""
+    content = replace(content_of(session, order), revision=order.revision + 1)
+    checks = views(session, [order])[0].checks
+    open_now = lines_now(session, order)
+    days = [part.promise_on for line in open_now.values() for part in line.promises]
+    last = max((day for day in days if day is not None), default=order.promise_on)
+    step(
+        session, order, _state_with(open_now), actor=actor, action="order.answer_accepted",
+        at=clock.now(), reason=reason, meaning="acceptance",
+        told={
+            "answer": row.number, "fingerprint": fingerprint(content),
+            "total_minor": content.total_minor, "total_before_minor": before_minor,
+            "currency": order.currency,
+            "lines": [[line.sku, line.units, line.unit_price_minor] for line in content.lines],
+        },
+        revision=content.revision, fingerprint=fingerprint(content), promise_on=last,
+        confirmed_at=order.confirmed_at or clock.now(),
+    )  # fmt: skip
+    write_revision(
+        session, order, content=content, checks=checks, actor=actor, at=clock.now(),
+        reason=reason or f"the supplier's answer {row.number}",
+    )  # fmt: skip
+    row.result_revision = order.revision
+    session.flush()
+
+
+def _state_with(lines: dict[str, LineNow]) -> OrderState:
+    has_come = any(line.received_units for line in lines.values())
+    if any(line.open_units for line in lines.values()):
+        return OrderState.PARTIALLY_RECEIVED if has_come else OrderState.CONFIRMED
+    return OrderState.RECEIVED if has_come else OrderState.REJECTED
+
+
+def _state_without(session: Session, order: PurchaseOrder) -> OrderState:
+    """Where a declined order goes on: what came and what was confirmed before still stand."""
+    if any(line.received_units for line, _ in lines_of(session, order.id)):
+        return OrderState.PARTIALLY_RECEIVED
+    return OrderState.SENT if order.confirmed_at is None else OrderState.CONFIRMED
