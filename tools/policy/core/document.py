@@ -4,13 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from db.types import Role
+from tools.catalog.core import sku_key, text_key
 from tools.money import minor_digits
 from tools.policy.core.policy import Policy
 
-FORMAT = "quartermaster/policy/v1"
 UNLIMITED = "unlimited"
 
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,3})?$")]
@@ -76,15 +76,6 @@ class PolicyDocument(_Part):
     caps: Caps
     blocked: Blocked
 
-    @model_validator(mode="after")
-    def _limits_rise(self) -> "PolicyDocument":
-        given = self.approval.role_limits
-        found = [_limit(text, 3) for text in (given.planner, given.approver, given.manager)]
-        widths = [float("inf") if minor is None else minor for minor in found]
-        if widths != sorted(widths):
-            raise ValueError("role_limits must not fall from planner to approver to manager")
-        return self
-
     def content(self) -> dict[str, Any]:
         """Return what it says as JSON values."""
         return self.model_dump(mode="json")
@@ -97,6 +88,9 @@ def policy_of(document: PolicyDocument, *, version: int, currency: str = "") -> 
         document: The document.
         version: Number of the version.
         currency: Company currency, for a document that names none.
+
+    Raises:
+        InvalidInput: A blocked item is not a SKU.
     """
     code = document.currency or currency
     digits = minor_digits(code)
@@ -122,8 +116,8 @@ def policy_of(document: PolicyDocument, *, version: int, currency: str = "") -> 
         requester_cap_minor=_minor(caps.per_requester, digits),
         cap_window=timedelta(hours=caps.window_hours),
         orders_per_hour=caps.orders_per_hour,
-        blocked_items=frozenset(document.blocked.items),
-        blocked_suppliers=frozenset(document.blocked.suppliers),
+        blocked_items=frozenset(map(sku_key, document.blocked.items)),
+        blocked_suppliers=frozenset(map(text_key, document.blocked.suppliers)),
     )
 
 
