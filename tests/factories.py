@@ -20,10 +20,15 @@ from db.models.catalog import (
 )
 from db.models.identity import Counter, RoleLimit, User
 from db.models.planning import Forecast, ForecastRun, Policy
+from db.models.policy import PolicyVersion
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Receipt, Shipment, ShipmentEvent
 from db.models.stock import StockLevel
 from db.types import Actor, AliasKind, DemandClass, OrderState, Role, ShipmentStatus
 from tests.conftest import NOW
+from tools.audit.core.chain import document_hash
+from tools.policy.core.reading import read_policy
+from tools.policy.core.writing import with_values
+from tools.policy.service import DEFAULT
 
 TODAY = NOW.date()
 
@@ -35,6 +40,7 @@ def make_users(session: Session) -> dict[str, Actor]:
     session.add_all(
         RoleLimit(role=role, approval_limit_minor=limit) for role, limit in limits.items()
     )
+    make_policy(session)
     session.add(Counter(name="purchase_order", value=2000))
     session.add(Counter(name="approval", value=30))
     actors = {}
@@ -47,6 +53,27 @@ def make_users(session: Session) -> dict[str, Actor]:
         session.flush()
         actors[login] = Actor(user_id=user.id, login=login, name=user.name, role=role)
     return actors
+
+
+# The world's policy: an approver's limit of its own, and none of the rules that are not about limits.
+WORLD_POLICY = {
+    "approver": '"12000"', "two_person_above": "null", "last_price_percent": "null",
+    "last_quantity_times": "null", "forecast_days": "null", "per_supplier": "null",
+    "per_requester": "null", "orders_per_hour": "null",
+}  # fmt: skip
+
+
+def make_policy(session: Session, *, version: int = 1, **values: str) -> PolicyVersion:
+    """The next version of the policy, with YAML values of other fields than the world has."""
+    text = with_values(DEFAULT.read_text(encoding="utf-8"), {**WORLD_POLICY, **values})
+    content = {**read_policy(text, currency="USD").content(), "currency": None}
+    row = PolicyVersion(
+        version=version, text=text, content=content, content_hash=document_hash(content),
+        reason="the world begins", created_at=NOW,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    return row
 
 
 def make_location(session: Session, code: str = "MAIN") -> Location:

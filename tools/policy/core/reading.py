@@ -72,7 +72,7 @@ def _node(text: str) -> yaml.Node:
 def _check_events(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _not_yaml(line, "anchors and aliases are not allowed")
         if getattr(event, "tag", None):
