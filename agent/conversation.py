@@ -48,7 +48,8 @@ class Conversations:
         chat_model: Any chat model that can call tools.
         clock: Tells the time.
         company: The rules of the house.
-        checkpoints: File of the model's memory; None keeps it in this process.
+        checkpoints: File of the model's memory, or address of the PostgreSQL database that holds
+            it; None keeps it in this process.
         core_tools_only: Offer the dozen tools that small models can handle.
         tools: The tools; None takes those of all areas.
         lease: How long a silent worker keeps a thread.
@@ -63,7 +64,7 @@ class Conversations:
         chat_model: BaseChatModel,
         clock: Clock,
         company: Company,
-        checkpoints: Path | None = None,
+        checkpoints: Path | str | None = None,
         core_tools_only: bool = False,
         tools: tuple[Tool, ...] | None = None,
         lease: timedelta = timedelta(seconds=60),
@@ -236,7 +237,7 @@ class Conversations:
     def close(self) -> None:
         """Stop the heartbeat and close the memory file."""
         self._heart.stop()
-        self._memory.conn.close()
+        self._memory.close()
 
     def _queue_text(
         self,

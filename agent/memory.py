@@ -1,16 +1,27 @@
-"""Checkpoints of conversations: an own SQLite file, a strict serializer, one row per thread.
+"""Checkpoints of conversations: one row per thread, a strict serializer, apart from the records.
 
-Losing a checkpoint costs the model its memory of the thread and nothing else: orders, approvals and
-messages are rows of the main database. So this file may be written without waiting for the disk.
+On SQLite they are in a file of their own, on PostgreSQL in a schema of their own. Losing a
+checkpoint costs the model its memory of the thread and nothing else: orders, approvals and messages
+are rows of the main database. So the file may be written without waiting for the disk.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
+
+if TYPE_CHECKING:
+    from agent.memory_postgres import PostgresMemory
 
 _KEEP_NEWEST = """
     CREATE TRIGGER IF NOT EXISTS keep_newest AFTER INSERT ON checkpoints BEGIN
@@ -22,7 +33,7 @@ _KEEP_NEWEST = """
 """
 
 
-class Memory(SqliteSaver):
+class AskingSaver(BaseCheckpointSaver[str]):
     """A saver that asks once more before it writes.
 
     ``configurable["may_save"]`` of a run says whether its outcome still counts: what a cancelled
@@ -43,17 +54,53 @@ class Memory(SqliteSaver):
         return super().put(config, checkpoint, metadata, new_versions)
 
 
-def open_memory(path: Path | None) -> SqliteSaver:
-    """Open the checkpoint file, or an in-memory one; it keeps the newest checkpoint per thread.
+class Memory(AskingSaver, SqliteSaver):
+    """The memory in a SQLite file."""
+
+    def threads(self) -> list[str]:
+        """Return the ids of the threads that are remembered."""
+        with self.cursor(transaction=False) as cursor:
+            cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")
+            return [str(row[0]) for row in cursor.fetchall()]
+
+    def forget(self, threads: Iterable[str]) -> None:
+        """Delete what is remembered of these threads."""
+        for thread in threads:
+            self.delete_thread(thread)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.conn.close()
+
+
+@overload
+def open_memory(where: Path | None) -> Memory: ...
+@overload
+def open_memory(where: Path | str | None) -> "Memory | PostgresMemory": ...
+
+
+def open_memory(where: Path | str | None) -> "Memory | PostgresMemory":
+    """Open the memory; it keeps the newest checkpoint per thread.
+
+    Args:
+        where: A SQLite file, the address of a PostgreSQL database, or None: in this process only.
 
     Raises:
         RuntimeError: The serializer would build arbitrary objects from a row.
     """
+    serializer = JsonPlusSerializer(allowed_msgpack_modules=None)
+    require_strict(serializer)
+    if isinstance(where, str):
+        from agent.memory_postgres import open_postgres_memory
+
+        return open_postgres_memory(where, serializer)
+    return _open_file(where, serializer)
+
+
+def _open_file(path: Path | None, serializer: JsonPlusSerializer) -> Memory:
     connection = sqlite3.connect(
         ":memory:" if path is None else path, check_same_thread=False, timeout=10
     )
-    serializer = JsonPlusSerializer(allowed_msgpack_modules=None)
-    require_strict(serializer)
     saver = Memory(connection, serde=serializer)
     saver.setup()
     connection.execute("PRAGMA synchronous=NORMAL")

@@ -28,6 +28,7 @@ from sqlmodel import Session, select
 
 from agent import prompts
 from agent.conversation import Conversations
+from agent.memory import Memory
 from agent.offline.model import OfflineChatModel
 from db import schema
 from db.models.catalog import Item
@@ -189,7 +190,9 @@ def _long_thread(bench: Bench) -> list[dict[str, Any]]:
         seconds = _timed(lambda: bench.turn(agent, threads[0]))
         if number >= 98:
             lasts.append(seconds)
-    size = agent._memory.conn.execute(
+    memory = agent._memory
+    assert isinstance(memory, Memory)
+    size = memory.conn.execute(
         "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
     ).fetchone()[0]
     agent.close()

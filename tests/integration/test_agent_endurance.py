@@ -1,6 +1,7 @@
 """Long threads, large results, parallel work, junk in the environment."""
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlmodel import select
 from agent import prompts
 from agent.conversation import Conversations
 from agent.graph import MAX_STORED, accept, capped, repaired, unanswered
+from agent.memory import Memory
 from db.models.conversation import ToolResult
 from db.models.purchasing import PurchaseOrder
 from db.session import Database
@@ -37,6 +39,12 @@ def open_agent(database: Database, path: Path, model: ScriptedChatModel) -> Conv
     )  # fmt: skip
 
 
+def file_of(agent: Conversations) -> sqlite3.Connection:
+    """Return the memory file of an agent."""
+    assert isinstance(agent._memory, Memory)
+    return agent._memory.conn
+
+
 def three_calls(messages: list[BaseMessage]) -> AIMessage | str:
     turn = messages[max(i for i, m in enumerate(messages) if isinstance(m, HumanMessage)) :]
     done = sum(isinstance(message, ToolMessage) for message in turn)
@@ -58,7 +66,7 @@ def test_a_long_thread_stays_small_fast_and_valid(
         agent.execute(agent.post(paul, thread, f"question {number}"))
         seconds.append(time.thread_time() - begun)
 
-    rows = agent._memory.conn.execute("SELECT count(*), max(length(checkpoint)) FROM checkpoints")
+    rows = file_of(agent).execute("SELECT count(*), max(length(checkpoint)) FROM checkpoints")
     assert rows.fetchone() <= (1, 100_000)
     agent.close()
     assert (tmp_path / "memory.db").stat().st_size < 1_000_000
@@ -78,7 +86,7 @@ def test_a_large_result_leaves_prompt_and_memory_small(
 
     assert agent.messages(paul, thread)[-1].text == "There are 50,000 rows."
     assert prompts.estimated_tokens(model.prompts[-1]) < 3_000
-    size = agent._memory.conn.execute("SELECT max(length(checkpoint)) FROM checkpoints").fetchone()
+    size = file_of(agent).execute("SELECT max(length(checkpoint)) FROM checkpoints").fetchone()
     assert size[0] < 100_000
     with sqlite_database.read() as session:
         stored = session.exec(select(ToolResult)).one()
@@ -112,7 +120,7 @@ def test_memory_holds_no_identity_beside_the_thread(
     thread = agent.create_thread(paul)
     agent.execute(agent.post(paul, thread, "hello"))
 
-    rows = agent._memory.conn.execute("SELECT metadata, checkpoint FROM checkpoints").fetchall()
+    rows = file_of(agent).execute("SELECT metadata, checkpoint FROM checkpoints").fetchall()
 
     assert b"paul" not in b"".join(part for row in rows for part in row).lower()
     assert set(json.loads(rows[0][0])) <= {"source", "step", "parents"}
