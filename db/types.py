@@ -105,6 +105,16 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+class Permission(StrEnum):
+    """What an API key lets its person do; never more than the person's role allows."""
+
+    READ = "read"
+    DRAFT = "draft"
+    DECIDE = "decide"
+    RECEIVE = "receive"
+    ADMIN = "admin"
+
+
 class ScopeKind(StrEnum):
     """By what the work of people is divided."""
 
@@ -132,11 +142,12 @@ class InboundState(StrEnum):
 
 
 class ReceiptKind(StrEnum):
-    """What came, or went back."""
+    """What came, went back, or was booked in error."""
 
     RECEIPT = "receipt"
     RETURN = "return"
     WRONG_ITEM = "wrong_item"
+    REVERSAL = "reversal"
 
 
 class DocumentFormat(StrEnum):
@@ -220,3 +231,4 @@ class Actor:
     name: str
     role: Role
     kind: ActorKind = ActorKind.HUMAN
+    permissions: frozenset[Permission] | None = None  # of the key; None: all that the role may

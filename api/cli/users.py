@@ -27,17 +27,18 @@ def add(
     """Add a person; the first one sets the usual limits of the roles."""
     with terminal(as_login=as_login, is_json=is_json, may_create=True) as shell:
         from api.cli.identity import administrator
-        from tools.identity import service as identity
+        from tools.people.service import accounts
+        from tools.policy.service import approval_limit
 
         own_limit = _minor(limit, shell.settings.company_currency)
         system = shell.system
         by = administrator(system, shell.settings, as_login)
         with system.database.write() as session:
-            actor = identity.add_user(
+            actor = accounts.add_user(
                 session, login, role=role, name=name, email=email, limit_minor=own_limit,
                 clock=system.clock, by=by,
             )  # fmt: skip
-            alone = _alone(identity.approval_limit(session, actor), system.company.currency)
+            alone = _alone(approval_limit(session, actor), system.company.currency)
         if is_json:
             data = {"login": actor.login, "role": actor.role.value, "approves_alone": alone}
             shell.emit({"ok": True, "data": data})
@@ -49,30 +50,19 @@ def add(
 def list_people(as_login: AsOption = None, is_json: JsonOption = False) -> None:
     """Show everybody."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        from tools.identity import service as identity
+        from tools.people.service import accounts
 
+        shell.actor()
+        currency = shell.system.company.currency
         with shell.system.database.read() as session:
-            currency = shell.system.company.currency
-            users = [
-                {
-                    "login": user.login, "name": user.name, "role": user.role.value,
-                    "active": user.is_active,
-                    "approves_alone": _alone(
-                        identity.approval_limit(
-                            session, Actor(user.id, user.login, user.name, user.role)
-                        ),
-                        currency,
-                    ),
-                }
-                for user in identity.list_users(session)
-            ]  # fmt: skip
+            people = accounts.list_users(session)
         if is_json:
-            shell.emit({"ok": True, "data": {"users": users}})
+            shell.emit({"ok": True, "data": {"users": [_json(one, currency) for one in people]}})
             return
-        for user in users:
-            state = "" if user["active"] else "  not active"
-            who = f"{user['login']:<16} {user['role']:<10} {user['name']:<20}"
-            typer.echo(f"{who} {user['approves_alone']}{state}")
+        for one in people:
+            state = "" if one.is_active else "  not active"
+            who = f"{one.login:<16} {one.role.value:<10} {one.name:<20}"
+            typer.echo(f"{who} {_alone(one.limit_minor, currency)}{state}")
 
 
 def _alone(limit_minor: int | None, currency: str) -> str:

@@ -162,32 +162,3 @@ class TestApiKeys:
 
         assert first == NOW
         assert session.exec(select(ApiKey.last_used_at)).one() == clock.at
-
-
-class TestAddUser:
-    def test_the_first_person_brings_the_limits_of_the_roles(self, session: Session) -> None:
-        clock = FixedClock(NOW)
-
-        mona = service.add_user(session, "mona", role=Role.MANAGER, name="Mona", clock=clock)
-
-        assert service.actor_by_login(session, "mona") == mona
-        assert service.approval_limit(session, mona) == service.STARTING_LIMITS[Role.MANAGER]
-        assert service.role_limits(session)[Role.VIEWER] == 0
-
-    def test_a_limit_of_the_own_goes_before_the_role(self, session: Session) -> None:
-        anna = service.add_user(
-            session, "anna", role=Role.APPROVER, limit_minor=5_000, clock=FixedClock(NOW)
-        )
-
-        assert service.approval_limit(session, anna) == 5_000
-
-    @pytest.mark.parametrize("login", ["", "Mona", "mona lisa", "-x", "m" * 65, "mo\u0000na"])
-    def test_refuses_what_is_not_a_login(self, session: Session, login: str) -> None:
-        with pytest.raises(InvalidInput, match="a login is made of"):
-            service.add_user(session, login, role=Role.VIEWER, clock=FixedClock(NOW))
-
-    def test_a_login_is_given_once(self, session: Session) -> None:
-        service.add_user(session, "pat", role=Role.PLANNER, clock=FixedClock(NOW))
-
-        with pytest.raises(Conflict, match="'pat' is taken"):
-            service.add_user(session, "pat", role=Role.MANAGER, clock=FixedClock(NOW))

@@ -1,17 +1,61 @@
-"""Who may do what, and what an API key looks like."""
+"""Who may do what, and what passwords and API keys look like."""
 
 import hashlib
 import hmac
 import re
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
 
-from db.types import Role
-from tools.errors import NotAuthenticated
+from db.types import Actor, Permission, Role
+from tools.errors import Forbidden, InvalidInput, NotAuthenticated
 
 NEVER_APPROVE = frozenset({Role.VIEWER, Role.ADMIN, Role.SERVICE})
 NEVER_DRAFT = frozenset({Role.VIEWER, Role.SERVICE})
 APPROVING_ROLES = (Role.PLANNER, Role.APPROVER, Role.MANAGER)  # from least to most
+
+# Who may what; a key may narrow it, nothing widens it.
+ROLES: Mapping[Permission, frozenset[Role]] = MappingProxyType(
+    {
+        Permission.READ: frozenset(Role),
+        Permission.DRAFT: frozenset(Role) - NEVER_DRAFT,
+        Permission.DECIDE: frozenset(Role) - NEVER_APPROVE,
+        Permission.RECEIVE: frozenset(Role) - {Role.VIEWER},
+        Permission.ADMIN: frozenset({Role.ADMIN}),
+    }
+)
+_REFUSALS = {
+    Permission.READ: "does not look at this",
+    Permission.DRAFT: "may look but not draft",
+    Permission.DECIDE: "does not decide about orders",
+    Permission.RECEIVE: "does not book what suppliers answer and deliver",
+    Permission.ADMIN: "does not administer; this takes an admin",
+}
+
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 256
+FREE_FAILURES = 5
+_LONGEST_WAIT = timedelta(hours=1)
+_COST = (14, 8, 5)  # log2(N), r, p: 16 MiB, one of the settings that OWASP recommends for scrypt
+_MEMORY = 64 * 1024 * 1024
+# Words that open lists of leaked passwords; with digits around them they are no better.
+_WEAK = frozenset(
+    {
+        "password", "passwort", "passphrase", "letmein", "welcome", "iloveyou", "sunshine",
+        "princess", "football", "baseball", "superman", "batman", "dragon", "monkey", "master",
+        "shadow", "michael", "jordan", "trustno", "administrator", "admin", "root", "login",
+        "secret", "changeme", "default", "qwerty", "qwertyuiop", "azerty", "asdfgh", "asdfghjkl",
+        "zxcvbnm", "quartermaster", "inventory", "warehouse", "company", "test", "testing", "guest",
+        "user", "hello",
+    }
+)  # fmt: skip
+_ROWS = (
+    "01234567890123456789", "98765432109876543210", "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm", "1q2w3e4r5t6y7u8i9o0p", "qazwsxedcrfvtgbyhnujmikolp",
+)  # fmt: skip
+_LEET = str.maketrans("013457@$!", "oieastasi")
 
 _KEY = re.compile(r"qm_([a-z]{1,12})_([0-9a-f]{12})_([0-9a-f]{64})")
 
@@ -62,6 +106,47 @@ def can_draft(role: Role) -> bool:
 def can_settle(role: Role) -> bool:
     """Whether a role may say what became of a delivery: who decides about orders, and admins."""
     return can_approve(role) or role is Role.ADMIN
+
+
+def may(actor: Actor, permission: Permission) -> bool:
+    """Whether role and key allow this.
+
+    >>> may(Actor(1, "mona", "Mona", Role.MANAGER), Permission.DECIDE)
+    True
+    """
+    return actor.role in ROLES[permission] and _key_allows(actor, permission)
+
+
+def require(actor: Actor, permission: Permission) -> None:
+    """Refuse what role or key do not allow.
+
+    Raises:
+        Forbidden: They do not; ``details['reason']`` is ``role`` or ``key``.
+    """
+    if actor.role not in ROLES[permission]:
+        raise Forbidden(
+            f"{with_article(actor.role)} {_REFUSALS[permission]}", details={"reason": "role"}
+        )
+    require_key(actor, permission)
+
+
+def require_key(actor: Actor, permission: Permission) -> None:
+    """Refuse what the key does not allow, whatever the role.
+
+    Raises:
+        Forbidden: It does not; ``details['reason']`` is ``key``.
+    """
+    if not _key_allows(actor, permission):
+        has = ", ".join(sorted(actor.permissions or ())) or "nothing"
+        raise Forbidden(
+            f"this key of {actor.login!r} allows {has}, not {permission.value}",
+            next_step="Use a key that allows it, or sign in.",
+            details={"reason": "key"},
+        )
+
+
+def _key_allows(actor: Actor, permission: Permission) -> bool:
+    return actor.permissions is None or permission in actor.permissions
 
 
 def with_article(role: Role) -> str:
@@ -129,3 +214,92 @@ def secret_hash(secret: str) -> bytes:
 def is_secret(secret: str, stored_hash: bytes) -> bool:
     """Whether a secret is the one behind a hash, in time that does not depend on the answer."""
     return hmac.compare_digest(secret_hash(secret), stored_hash)
+
+
+def check_password(password: str, *, login: str, name: str = "") -> str:
+    """Return the password as it is hashed (NFKC), if it is fit to be one.
+
+    Raises:
+        InvalidInput: It is short, long, or among the first that anybody would try. It is not
+            repeated.
+    """
+    normal = _normal(password)
+    if not SHORTEST_PASSWORD <= len(normal) <= LONGEST_PASSWORD:
+        raise InvalidInput(
+            f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, "
+            f"this one has {len(normal)}",
+            next_step="Four or five words that do not belong together are good and easy to keep.",
+        )
+    if _is_weak(normal.casefold(), login.casefold(), name.casefold()):
+        raise InvalidInput(
+            "this password is among the first that anybody would try",
+            next_step="Four or five words that do not belong together are good and easy to keep.",
+        )
+    return normal
+
+
+def _is_weak(password: str, login: str, name: str) -> bool:
+    if len(set(password)) < 5:
+        return True
+    words = {part for part in (login, *name.split()) if len(part) > 2}
+    left = re.sub(r"[\W\d_]+", "", password)
+    plain = re.sub(r"[\W\d_]+", "", password.translate(_LEET))
+    for word in (*_WEAK, *words):
+        left, plain = left.replace(word, ""), plain.replace(word, "")
+    if min(len(left), len(plain)) < 4 and not _is_numeral_rich(password):
+        return True
+    rows = [row * 3 for row in _ROWS]
+    return any(password in row for row in rows)
+
+
+def _is_numeral_rich(password: str) -> bool:
+    """Whether digits and signs alone are many and different enough to count as random."""
+    others = re.sub(r"[^\W\d_]+", "", password)
+    return len(others) >= 12 and len(set(others)) >= 8 and not any(others in 3 * r for r in _ROWS)
+
+
+def password_hash(password: str, salt: bytes) -> str:
+    """Return what is stored instead of a password: ``scrypt$n$r$p$salt$hash``, hex.
+
+    Args:
+        password: As ``check_password`` returned it.
+        salt: 16 random bytes.
+    """
+    log2_n, r, p = _COST
+    return f"scrypt${log2_n}${r}${p}${salt.hex()}${_scrypt(password, salt, _COST).hex()}"
+
+
+def is_password(password: str, stored: str) -> bool:
+    """Whether a password is the one behind a stored hash.
+
+    Without a stored hash the same work is done, so that the time does not tell who has one.
+    """
+    _, log2_n, r, p, salt, expected = (stored or _NO_PASSWORD).split("$")
+    cost = (int(log2_n), int(r), int(p))
+    found = _scrypt(_normal(password)[: LONGEST_PASSWORD + 1], bytes.fromhex(salt), cost)
+    return hmac.compare_digest(found, bytes.fromhex(expected)) and bool(stored)
+
+
+def wait_after(failures: int) -> timedelta:
+    """Return how long an account waits after so many wrong passwords in a row.
+
+    >>> [int(wait_after(n).total_seconds()) for n in (4, 5, 6, 8, 40)]
+    [0, 30, 60, 240, 3600]
+    """
+    if failures < FREE_FAILURES:
+        return timedelta()
+    doubled: int = 2 ** min(failures - FREE_FAILURES, 20)
+    return min(timedelta(seconds=30) * doubled, _LONGEST_WAIT)
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFKC", password)
+
+
+def _scrypt(password: str, salt: bytes, cost: tuple[int, int, int]) -> bytes:
+    log2_n, r, p = cost
+    secret = password.encode("utf-8", "surrogatepass")
+    return hashlib.scrypt(secret, salt=salt, n=2**log2_n, r=r, p=p, maxmem=_MEMORY, dklen=32)
+
+
+_NO_PASSWORD = "$".join(("scrypt", *map(str, _COST), "00" * 16, "00" * 32))

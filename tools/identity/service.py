@@ -1,22 +1,34 @@
-"""People, limits and API keys."""
+"""Who is asking: people, where they work, their keys and passwords."""
 
 import re
 import secrets
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, select
+from sqlalchemy import update
+from sqlmodel import Session, col, or_, select
 
 from db.models.identity import ApiKey, RoleLimit, User, UserScope
-from db.types import Actor, Role, ScopeKind
+from db.types import Actor, Permission, Role, ScopeKind
 from tools.audit import service as audit
 from tools.clock import Clock
-from tools.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
-from tools.identity.core import KeyParts, Scope, effective_limit, is_secret, read_key, secret_hash
+from tools.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from tools.identity.core import (
+    ROLES,
+    KeyParts,
+    Scope,
+    effective_limit,
+    is_password,
+    is_secret,
+    read_key,
+    require,
+    secret_hash,
+    wait_after,
+    with_article,
+)
 from tools.identity.core import write_key as written_key
 
-# What a new company starts with, minor units of its currency; the other roles never approve.
-STARTING_LIMITS = {Role.PLANNER: 1_000_000, Role.APPROVER: 2_500_000, Role.MANAGER: 10_000_000}
 _NOBODY = bytes(32)
 _USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -45,6 +57,48 @@ def actor_by_id(session: Session, user_id: int) -> Actor:
     if user is None:
         raise NotFound(f"nobody has the user id {user_id!r}")
     return _actor(user)
+
+
+def acting(session: Session, actor: Actor, permission: Permission) -> Actor:
+    """Return the actor as the database knows them now, if role and key allow this.
+
+    Every service that changes something asks here first: a role that was taken away, and an account
+    that was closed, count at once. What the key allows stays as it came.
+
+    Raises:
+        NotFound: There is nobody with this id.
+        Forbidden: Role, key or account do not allow it.
+    """
+    now = replace(actor_by_id(session, actor.user_id), permissions=actor.permissions)
+    require(now, permission)
+    return now
+
+
+def require_admin(session: Session, by: Actor | None) -> Actor:
+    """Return who administers here, as the database knows them now.
+
+    Args:
+        session: The transaction.
+        by: Who wants to; None for whoever sets a database up, before an administrator can sign in.
+
+    Raises:
+        Forbidden: They may not; or an administrator can sign in, and must.
+    """
+    if by is not None:
+        return acting(session, by, Permission.ADMIN)
+    able = or_(User.password_hash != "", col(ApiKey.revoked_at).is_(None) & (col(ApiKey.id) > 0))
+    admin = session.exec(
+        select(User.login)
+        .outerjoin(ApiKey, col(ApiKey.user_id) == col(User.id))
+        .where(User.role == Role.ADMIN, col(User.is_active).is_(True), able)
+    ).first()
+    if admin is not None:
+        raise Forbidden(
+            "people, keys and limits are an administrator's to change here",
+            next_step=f"Do it as {admin!r}, for example.",
+            details={"reason": "role"},
+        )
+    return audit.SYSTEM
 
 
 def approval_limit(session: Session, actor: Actor) -> int | None:
@@ -79,6 +133,17 @@ def scope_of(session: Session, actor: Actor) -> Scope:
         suppliers=by_kind[ScopeKind.SUPPLIER],
         categories=by_kind[ScopeKind.CATEGORY],
     )
+
+
+def look_as(session: Session, actor: Actor) -> None:
+    """Show this session what the actor may see: names, lists and orders outside stay hidden."""
+    session.info["scope"] = scope_of(session, actor)
+
+
+def scope_here(session: Session) -> Scope:
+    """Return what this session may see; everything, unless ``look_as`` narrowed it."""
+    scope: Scope = session.info.get("scope", Scope())
+    return scope
 
 
 def require_scope(
@@ -130,75 +195,6 @@ def highest_limit(session: Session) -> int | None:
     return None if len(known) < len(limits) else max(known, default=0)
 
 
-def add_user(
-    session: Session,
-    login: str,
-    *,
-    role: Role,
-    clock: Clock,
-    name: str = "",
-    email: str = "",
-    limit_minor: int | None = None,
-    by: Actor | None = None,
-) -> Actor:
-    """Add a person; the first one brings the starting limits of the roles along.
-
-    Args:
-        session: A write transaction.
-        login: 1 to 64 small letters, digits, dots, dashes or underscores.
-        role: What the person may do.
-        clock: Time of the audit row.
-        name: How the person is called; the login when empty.
-        email: Where the person is reached.
-        limit_minor: What this person may approve alone instead of the role's limit, minor units.
-        by: Who adds; None for the very first person of a database.
-
-    Raises:
-        InvalidInput: The login has other characters, or the limit is negative.
-        Conflict: The login is taken.
-    """
-    if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", login) is None:
-        raise InvalidInput(
-            f"a login is made of small letters, digits, dots, dashes and underscores, got {login!r}"
-        )
-    if limit_minor is not None and limit_minor < 0:
-        raise InvalidInput(f"an approval limit cannot be negative, got {limit_minor!r}")
-    audit.lock(session)
-    if session.exec(select(User.id).where(User.login == login)).first() is not None:
-        raise Conflict(f"the login {login!r} is taken", next_step="Choose another login.")
-    _set_starting_limits(session)
-    user = User(
-        login=login,
-        name=(name or login)[:120],
-        email=email[:200],
-        role=role,
-        approval_limit_minor=limit_minor,
-        created_at=clock.now(),
-    )
-    session.add(user)
-    session.flush()
-    audit.append(
-        session,
-        at=clock.now(),
-        actor=by or audit.SYSTEM,
-        action="user.added",
-        object_id=login,
-        after={"role": role.value, "approval_limit_minor": limit_minor},
-    )
-    return _actor(user)
-
-
-def _set_starting_limits(session: Session) -> None:
-    if session.exec(select(RoleLimit)).first() is None:
-        limits = {role: STARTING_LIMITS.get(role, 0) for role in Role}
-        session.add_all(RoleLimit(role=r, approval_limit_minor=m) for r, m in limits.items())
-
-
-def list_users(session: Session) -> list[User]:
-    """Return everybody, by login."""
-    return list(session.exec(select(User).order_by(User.login)))
-
-
 def create_api_key(
     session: Session,
     login: str,
@@ -206,18 +202,34 @@ def create_api_key(
     label: str,
     clock: Clock,
     environment: str = "live",
+    permissions: Collection[Permission] = (),
     expires_at: datetime | None = None,
     by: Actor | None = None,
 ) -> str:
     """Make a key for a person; it is shown once and only its hash is kept.
 
+    Args:
+        session: A write transaction.
+        login: Whose key it is.
+        label: What it is for.
+        clock: Time.
+        environment: Part of the key, so that a test key is seen to be one.
+        permissions: What it may do; empty is all that its person may, now and later.
+        expires_at: Until when it works.
+        by: Who makes it: the person, or an admin, whose key for another never decides. None is the
+            person.
+
     Raises:
         NotFound: Nobody has the login.
-        InvalidInput: The environment is not 1 to 12 small letters.
+        InvalidInput: The environment is not 1 to 12 small letters, or the key would end before now.
+        Forbidden: The maker may not make it, or the person may not do that.
     """
     if re.fullmatch(r"[a-z]{1,12}", environment) is None:
         raise InvalidInput(f"an environment is 1 to 12 small letters, got {environment!r}")
+    if expires_at is not None and expires_at <= clock.now():
+        raise InvalidInput(f"a key must end in the future, not at {expires_at.isoformat()}")
     actor = actor_by_login(session, login)
+    allowed = _granted(session, actor, frozenset(permissions), by)
     parts = KeyParts(environment, secrets.token_hex(6), secrets.token_hex(32))
     session.add(
         ApiKey(
@@ -225,33 +237,106 @@ def create_api_key(
             secret_hash=secret_hash(parts.secret),
             user_id=actor.user_id,
             label=label[:80],
+            scopes=sorted(allowed),
             created_at=clock.now(),
             expires_at=expires_at,
         )
     )
+    told = {"login": login, "label": label[:80], "permissions": sorted(allowed)}
+    until = None if expires_at is None else expires_at.isoformat()
     audit.append(
-        session,
-        at=clock.now(),
-        actor=by or actor,
-        action="api_key.created",
-        object_id=parts.key_id,
-        after={"login": login, "label": label[:80]},
-    )
+        session, at=clock.now(), actor=by or actor, action="api_key.created",
+        object_id=parts.key_id, after={**told, "expires_at": until},
+    )  # fmt: skip
     return written_key(parts)
 
 
-def revoke_api_key(session: Session, key_id: str, *, clock: Clock, by: Actor) -> None:
-    """Make a key useless from now on; a second time changes nothing.
+def _granted(
+    session: Session, owner: Actor, asked: frozenset[Permission], by: Actor | None
+) -> frozenset[Permission]:
+    """Return what a new key may do: never more than its owner or its maker; empty is all."""
+    never = {one.value for one in asked if owner.role not in ROLES[one]}
+    if never:
+        raise Forbidden(
+            f"{with_article(owner.role)} may not {' or '.join(sorted(never))}, nor may the key",
+            details={"reason": "role"},
+        )
+    if by is None:
+        return asked
+    if by.user_id != owner.user_id:
+        acting(session, by, Permission.ADMIN)
+        return _from_an_admin(owner, asked)
+    maker = by.permissions
+    beyond = () if maker is None else asked - maker
+    if beyond:
+        raise Forbidden(
+            f"your key does not allow {', '.join(sorted(beyond))}, so it cannot give that away",
+            details={"reason": "key"},
+        )
+    return asked or (maker or frozenset())
+
+
+def _from_an_admin(owner: Actor, asked: frozenset[Permission]) -> frozenset[Permission]:
+    """Leave deciding to the person: else who administers could approve in another's name."""
+    if Permission.DECIDE in asked:
+        raise Forbidden(
+            f"a key that decides for {owner.login!r} is made by {owner.login!r} alone",
+            next_step=f"{owner.login!r} signs in with a password and makes it.",
+            details={"reason": "role"},
+        )
+    has = frozenset(one for one, roles in ROLES.items() if owner.role in roles)
+    if asked or Permission.DECIDE not in has:
+        return asked
+    return has - {Permission.DECIDE}
+
+
+def list_api_keys(
+    session: Session, actor: Actor, *, login: str | None = None
+) -> list[tuple[ApiKey, str]]:
+    """Return keys with the logins of their people, newest first; never a secret.
+
+    Args:
+        session: The transaction.
+        actor: Who looks: their own keys; an admin sees all.
+        login: Only this person's.
 
     Raises:
-        NotFound: There is no such key.
+        Forbidden: Another person's keys, and the actor is no admin.
+    """
+    statement = select(ApiKey, User.login).join(User, col(User.id) == col(ApiKey.user_id))
+    if login not in (None, actor.login):
+        acting(session, actor, Permission.ADMIN)
+    elif login is None and actor.role is Role.ADMIN:
+        require(actor, Permission.ADMIN)
+    else:
+        login = actor.login
+    if login is not None:
+        statement = statement.where(User.login == login)
+    return list(session.exec(statement.order_by(col(ApiKey.id).desc())).all())
+
+
+def revoke_api_key(session: Session, key_id: str, *, clock: Clock, by: Actor | None) -> None:
+    """Make a key useless from now on; a second time changes nothing.
+
+    Args:
+        session: A write transaction.
+        key_id: Its public part.
+        clock: Time.
+        by: Its person or an admin; None as in ``require_admin``.
+
+    Raises:
+        NotFound: There is no such key, or it is somebody else's and the actor is no admin.
     """
     row = session.exec(select(ApiKey).where(ApiKey.key_id == key_id)).one_or_none()
+    is_own = row is not None and by is not None and row.user_id == by.user_id
+    if not is_own and by is not None and actor_by_id(session, by.user_id).role is not Role.ADMIN:
+        row = None  # a stranger's key is not shown to exist
     if row is None:
         raise NotFound(f"there is no API key {key_id!r}")
+    who = by if is_own and by is not None else require_admin(session, by)
     if row.revoked_at is None:
         row.revoked_at = clock.now()
-        audit.append(session, at=clock.now(), actor=by, action="api_key.revoked", object_id=key_id)
+        audit.append(session, at=clock.now(), actor=who, action="api_key.revoked", object_id=key_id)
 
 
 def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
@@ -275,7 +360,90 @@ def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
     if row.last_used_at is None or now - row.last_used_at >= _USE_NOTED_EVERY:
         row.last_used_at = now
         session.flush()
-    return actor
+    allowed = frozenset(Permission(name) for name in row.scopes)
+    return replace(actor, permissions=allowed) if allowed else actor
+
+
+@dataclass(frozen=True)
+class PasswordQuestion:
+    """Whose password is asked for. ``fits`` is slow on purpose and needs no transaction."""
+
+    user_id: int | None
+    login: str
+    stored: str
+    locked_until: datetime | None
+
+    def fits(self, password: str) -> bool:
+        """Whether this is the password, and the account takes one now; the work is the same."""
+        return is_password(password, self.stored) and self.locked_until is None
+
+
+def ask_password(
+    session: Session, clock: Clock, *, login: str = "", user_id: int = 0
+) -> PasswordQuestion:
+    """Return what is needed to check a password; also for a login that nobody has."""
+    is_meant = User.id == user_id if user_id else User.login == login
+    found = select(User).where(is_meant).execution_options(populate_existing=True)
+    user = session.exec(found).one_or_none()
+    if user is None:
+        return PasswordQuestion(None, login, "", None)
+    is_locked = user.locked_until is not None and user.locked_until > clock.now()
+    stored = user.password_hash if user.is_active else ""
+    return PasswordQuestion(user.id, user.login, stored, user.locked_until if is_locked else None)
+
+
+def note_password(
+    session: Session, question: PasswordQuestion, *, is_right: bool, clock: Clock
+) -> None:
+    """Count a wrong password, or forget the wrong ones after a right one.
+
+    From the fifth wrong one in a row the account waits, each time twice as long, an hour at most.
+    """
+    if question.user_id is None or question.locked_until is not None:
+        return
+    failures = 0 if is_right else col(User.failed_logins) + 1
+    session.execute(
+        update(User)
+        .where(col(User.id) == question.user_id)
+        .values(failed_logins=failures, **({"locked_until": None} if is_right else {}))
+        .execution_options(synchronize_session=False)
+    )
+    user = session.get_one(User, question.user_id, populate_existing=True)
+    wait = wait_after(user.failed_logins)
+    if wait:
+        user.locked_until = clock.now() + wait
+        audit.append(
+            session, at=clock.now(), actor=audit.SYSTEM, action="user.locked",
+            object_id=user.login, after={"failed_logins": user.failed_logins},
+            reason=f"{user.failed_logins} wrong passwords in a row",
+        )  # fmt: skip
+    session.flush()
+
+
+def wrong_password(question: PasswordQuestion) -> NotAuthenticated:
+    """Return the refusal of a person who said who they are again."""
+    if question.locked_until is not None:
+        return NotAuthenticated(
+            f"too many wrong passwords; the account waits until {question.locked_until:%H:%M} UTC",
+            details={"reason": "locked"},
+        )
+    return NotAuthenticated("this is not your password", details={"reason": "password"})
+
+
+def reauthenticate(session: Session, user_id: int, password: str, clock: Clock) -> None:
+    """Let a person show again that it is them, before they sign.
+
+    Catch the refusal inside the transaction and raise it behind it, else the wrong password is not
+    counted; doors call ``api.auth.confirm_person``, which does.
+
+    Raises:
+        NotAuthenticated: It is not their password, or the account waits after wrong ones.
+    """
+    question = ask_password(session, clock, user_id=user_id)
+    is_right = question.fits(password)
+    note_password(session, question, is_right=is_right, clock=clock)
+    if not is_right:
+        raise wrong_password(question)
 
 
 def _actor(user: User) -> Actor:
