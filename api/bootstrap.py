@@ -327,6 +327,8 @@ def _build_conversations(system: System) -> "Conversations":
         chat_model=chat_model,
         clock=system.clock,
         company=system.company,
-        checkpoints=settings.checkpoint_file,
+        checkpoints=settings.checkpoint_file
+        if system.database.is_sqlite
+        else settings.database_url,
         core_tools_only=settings.core_tools_only,
     )
