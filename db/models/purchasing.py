@@ -138,7 +138,7 @@ class Approval(SQLModel, table=True):
     meaning: str = Field(default="", max_length=32)
     reason: str = Field(default="", max_length=500)
     channel: str = Field(default="", max_length=16)
-    consumed_at: datetime | None = moment(nullable=True)
+    consumed_at: datetime | None = moment(nullable=True, index=True)
     required_signatures: int = 1  # distinct people
     needs_reauthentication: bool = False
     policy_version: int | None = whole(nullable=True)

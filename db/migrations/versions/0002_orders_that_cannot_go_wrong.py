@@ -289,6 +289,7 @@ def upgrade() -> None:
         ),
     )
     op.add_column("approval", sa.Column("policy_version", sa.BigInteger(), nullable=True))
+    op.create_index(op.f("ix_approval_consumed_at"), "approval", ["consumed_at"], unique=False)
     op.add_column("audit_event", sa.Column("context", sa.JSON(), nullable=True))
     op.add_column(
         "item",
