@@ -14,12 +14,16 @@ from api import problems
 from api.background import Background
 from api.bootstrap import System
 from api.gate import Gate
+from api.limits import Meter
 from api.logging import configure_logging
+from api.patience import head_protocol
 from api.problems import Problem
-from api.routes import approvals, health, items, orders, overview, threads
+from api.routes import approvals, health, items, orders, overview, sessions, threads, users
+from api.signin import Doorkeeper
 
 TITLE = "Quartermaster"
 API_VERSION = "1.0.0"  # of the surface: grows with additive changes, /v1 stays
+MOST_CONNECTIONS = 1_000
 DESCRIPTION = "Inventory operations: tools compute, the agent drafts, a person decides."
 
 
@@ -57,17 +61,15 @@ def create_app(system: System) -> RestDoor:
     )
     app.state.system = system
     app.state.background = background
+    app.state.doorkeeper = Doorkeeper(system.settings)
+    app.state.meter = Meter(system.settings)
     problems.install(app)
     app.include_router(health.router)
     v1 = APIRouter(prefix="/v1")
-    for routes in (threads, approvals, items, orders, overview):
+    for routes in (threads, approvals, items, orders, overview, sessions, users):
         v1.include_router(routes.router)
     app.include_router(v1)
-    app.add_middleware(
-        Gate,
-        allowed_hosts=system.settings.allowed_hosts,
-        max_body_bytes=system.settings.max_body_bytes,
-    )
+    app.add_middleware(Gate, settings=system.settings, meter=app.state.meter)
     return app
 
 
@@ -80,13 +82,29 @@ def run_server(system: System) -> None:
     """Serve until SIGINT or SIGTERM."""
     settings = system.settings
     configure_logging(level=settings.log_level, style=settings.log_format)
-    uvicorn.run(
+    uvicorn.Server(server_config(system)).run()
+
+
+def server_config(system: System, *, port: int | None = None) -> uvicorn.Config:
+    """Return how uvicorn serves the application.
+
+    Args:
+        system: What to serve.
+        port: Default: the one of the settings.
+    """
+    settings = system.settings
+    return uvicorn.Config(
         create_app(system),
         host=settings.host,
-        port=settings.port,
+        port=settings.port if port is None else port,
+        http=head_protocol(settings.body_timeout_s / 2),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=settings.shutdown_grace_s,  # an open stream ends here
     )
 

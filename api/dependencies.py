@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from pydantic import BaseModel, Field
 
 from agent.toolbox import all_tools
 from api.auth import current_actor
 from api.background import Background
 from api.bootstrap import System
+from api.limits import PERSON, Meter, refusal
 from api.problems import error_of
 from db.types import Actor
 from tools.wrapping import Tool
@@ -26,8 +27,29 @@ def _background(request: Request) -> Background:
     return background
 
 
+def _meter(request: Request) -> Meter:
+    meter: Meter = request.app.state.meter
+    return meter
+
+
+async def _metered_actor(
+    request: Request, actor: Annotated[Actor, Depends(current_actor)]
+) -> Actor:
+    """Return who is asking, counted against what one person may ask in a minute.
+
+    Raises:
+        TooManyRequests: That was too much.
+    """
+    allowance = _meter(request).take(PERSON, str(actor.user_id))
+    request.state.allowance = allowance
+    if not allowance.is_open:
+        raise refusal(allowance)
+    return actor
+
+
 SystemDep = Annotated[System, Depends(_system)]
-ActorDep = Annotated[Actor, Depends(current_actor)]
+ActorDep = Annotated[Actor, Depends(_metered_actor)]
+MeterDep = Annotated[Meter, Depends(_meter)]
 BackgroundDep = Annotated[Background, Depends(_background)]
 
 

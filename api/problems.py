@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from tools.errors import NotAuthenticated, QuartermasterError
+from tools.errors import NotAuthenticated, QuartermasterError, TooManyRequests
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,10 @@ def install(app: FastAPI) -> None:
 
 async def _on_expected(request: Request, error: Exception) -> ProblemResponse:
     expected = cast(QuartermasterError, error)
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NotAuthenticated) else None
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NotAuthenticated) else {}
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.details["retry_after_s"])
+        request.state.refused = error.details  # the gate refuses the next ones by itself
     return ProblemResponse(problem_of(expected, request), expected.status_code, headers)
 
 

@@ -87,9 +87,21 @@ class Settings(BaseSettings):
     audit_key_file: Path = Field(
         default_factory=_under_data_dir("audit.key"),
         description="File with the 32-byte key that seals the audit trail. Created on first use, "
-        "readable by its owner only. Keep a copy: without it the trail cannot be verified.",
+        "readable by its owner only. Keep a copy: without it the trail cannot be verified. Older "
+        "keys lie beside it as `<name>.<key id>`.",
         json_schema_extra={"shown_default": "`audit.key` in the data folder"},
     )
+    anchor_file: Path = Field(
+        default_factory=_under_data_dir("anchors.jsonl"),
+        description="File to which the end of the audit trail is written down, so that a cut or "
+        "rewritten trail is noticed. Put it on another volume than the database.",
+        json_schema_extra={"shown_default": "`anchors.jsonl` in the data folder"},
+    )
+    anchor_every_rows: int = Field(
+        default=1_000, ge=1, le=1_000_000,
+        description="After how many new rows the server anchors the audit trail; at least daily, "
+        "and whenever it starts or stops.",
+    )  # fmt: skip
     outgoing_dir: Path = Field(
         default_factory=_under_data_dir("outgoing"),
         description="Folder into which approved purchase orders are delivered.",
@@ -167,6 +179,97 @@ class Settings(BaseSettings):
         default=1_000_000, ge=1_000, le=100_000_000,
         description="Largest request body that the REST door reads, bytes.",
     )  # fmt: skip
+    behind_tls: bool = Field(
+        default=False,
+        description="Browsers reach the server over HTTPS only: sends Strict-Transport-Security.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses of proxies whose `X-Forwarded-For` is believed, as a JSON list. "
+        "Empty: nobody's; then all that comes through a proxy counts as one address.",
+    )
+    requests_per_minute: int = Field(
+        default=6_000, ge=0, le=1_000_000,
+        description="Requests of one person in any minute; 0 for no limit. Sixteen clients that "
+        "decide fifty times a second under one name stay within it.",
+    )  # fmt: skip
+    address_requests_per_minute: int = Field(
+        default=12_000, ge=0, le=10_000_000,
+        description="Requests of one address in any minute, signed in or not; 0 for no limit.",
+    )  # fmt: skip
+    sign_ins_per_minute: int = Field(
+        default=30, ge=0, le=10_000,
+        description="Tries of one address to sign in with a password in any minute; 0 for no "
+        "limit.",
+    )  # fmt: skip
+    messages_per_minute: int = Field(
+        default=120, ge=0, le=100_000,
+        description="Chat messages of one person in any minute; 0 for no limit.",
+    )  # fmt: skip
+    message_characters_per_minute: int = Field(
+        default=100_000, ge=0, le=100_000_000,
+        description="Characters of one person's chat messages in any minute, about four to a "
+        "token; 0 for no limit.",
+    )  # fmt: skip
+    parallel_requests: int = Field(
+        default=8,
+        ge=1,
+        le=40,
+        description="Requests of one person that are worked on at once; more of them wait.",
+    )
+    body_timeout_s: float = Field(
+        default=20.0, gt=0, le=600, allow_inf_nan=False,
+        description="How long a request's body may take to arrive, seconds; half of it for its "
+        "head.",
+    )  # fmt: skip
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="Bearer token for `GET /metrics`. Empty: only this machine may read it, "
+        "and not through a proxy.",
+    )
+    otel_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="Address to which traces are sent (OTLP over HTTP, such as "
+        "`http://127.0.0.1:4318/v1/traces`). Empty: none. Needs the extra `otel`.",
+    )
+    session_idle_minutes: int = Field(
+        default=30, ge=1, le=24 * 60,
+        description="A signed-in browser that asks nothing for this long is signed out, minutes.",
+    )  # fmt: skip
+    session_hours: int = Field(
+        default=12, ge=1, le=24 * 7,
+        description="A signed-in browser is signed out after this long in any case, hours.",
+    )  # fmt: skip
+    login_attempts: int = Field(
+        default=10, ge=1, le=1_000,
+        description="Passwords that may be tried for one login in a minute, right or wrong.",
+    )  # fmt: skip
+    oidc_issuer: str = Field(
+        default="",
+        pattern=r"^(https://\S+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?)?$",
+        description="Identity provider whose JWTs are accepted as bearer tokens: the `iss` of its "
+        "tokens. Empty: none. Needs the extra `[oidc]`.",
+    )
+    oidc_audience: str = Field(
+        default="", description="The `aud` of tokens that are meant for this server."
+    )
+    oidc_jwks_url: str = Field(
+        default="",
+        pattern=r"^(https://\S+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?)?$",
+        description="Where the provider publishes its keys. Empty: found through its "
+        "`/.well-known/openid-configuration`.",
+    )
+    oidc_algorithms: tuple[Literal["RS256", "ES256", "EdDSA"], ...] = Field(
+        default=("RS256", "ES256", "EdDSA"), min_length=1,
+        description="Signatures that are accepted, as a JSON list.",
+        json_schema_extra={"shown_default": "`[\"RS256\", \"ES256\", \"EdDSA\"]`"},
+    )  # fmt: skip
+    oidc_link_verified_email: bool = Field(
+        default=False,
+        description="Let a token without a linked person find one by the e-mail address that the "
+        "provider verified.",
+    )
     chat_workers: int = Field(
         default=2, ge=1, le=32, description="Conversations that the server answers at once."
     )
@@ -190,6 +293,12 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError):
             raise ValueError(f"{value!r} is not an IANA time zone") from None
         return value
+
+    @model_validator(mode="after")
+    def _an_issuer_has_an_audience(self) -> Self:
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError("QM_OIDC_ISSUER needs QM_OIDC_AUDIENCE: else any token of it would do")
+        return self
 
     @model_validator(mode="after")
     def _remote_only_on_purpose(self) -> Self:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import uvicorn
 
-from api.app import create_app
+from api.app import server_config
 from api.bootstrap import System, build_system
 from api.settings import Settings
 from db.types import Actor
@@ -77,12 +77,7 @@ def open_door(template: Path, folder: Path, *, at: datetime = NOW) -> Iterator[D
         shutil.copytree(template, folder)
     clock = FixedClock(at)
     system = build_system(settings_in(folder), clock=clock)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(system), host="127.0.0.1", port=0, log_config=None, access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-    )  # fmt: skip
+    server = uvicorn.Server(server_config(system, port=0))
     thread = threading.Thread(target=server.run)
     thread.start()
     eventually(lambda: server.started or not thread.is_alive())

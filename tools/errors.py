@@ -10,6 +10,7 @@
     ├── Forbidden 403         the actor's role or limit does not allow this
     │   └── ApprovalRequired 403  no person approved this exact action
     ├── NotAuthenticated 401  nobody, or nobody we know, is asking
+    ├── TooManyRequests 429   this person or address asks faster than one may
     └── ExternalError 502     supplier, ERP, Slack or model server failed; the worker may retry
 
 An error carries ``details``: JSON values for machines (candidates of an ambiguous name, the current
@@ -93,6 +94,13 @@ class NotAuthenticated(QuartermasterError):
 
     code = "not_authenticated"
     status_code = 401
+
+
+class TooManyRequests(QuartermasterError):
+    """Asked faster than one may; ``details['retry_after_s']`` says how long to wait."""
+
+    code = "too_many_requests"
+    status_code = 429
 
 
 class ExternalError(QuartermasterError):

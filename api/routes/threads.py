@@ -11,9 +11,10 @@ from sqlmodel import Session
 
 from agent.records import LONGEST_TEXT, checked_text
 from api import events, idempotency
-from api.dependencies import ActorDep, BackgroundDep, SystemDep
+from api.dependencies import ActorDep, BackgroundDep, MeterDep, SystemDep
 from api.routes.examples import answers
 from db.models.conversation import Run
+from tools import tracing
 from tools.errors import InvalidInput
 
 router = APIRouter(tags=["conversations"])
@@ -125,6 +126,7 @@ def post_message(
     system: SystemDep,
     actor: ActorDep,
     background: BackgroundDep,
+    meter: MeterDep,
     thread_id: str,
     body: NewMessage,
     accept: Annotated[str, Header()] = "application/json",
@@ -134,11 +136,13 @@ def post_message(
 
     With ``Accept: text/event-stream`` the answer is the stream of the run's events.
     """
+    meter.message(str(actor.user_id), body.text)
     key = None if idempotency_key is None else idempotency.parse_key(idempotency_key)
     run_id = system.conversations.post(actor, thread_id, body.text, client_key=key)
     if key is not None:
         with system.database.read() as session:
             _refuse_another_text(session, run_id, body.text)
+    tracing.hand_over(run_id)
     background.wake()
     if "text/event-stream" in accept:
         return EventSourceResponse(

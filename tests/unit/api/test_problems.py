@@ -14,6 +14,8 @@ from starlette.testclient import TestClient
 
 from api import problems
 from api.gate import Gate
+from api.limits import Meter
+from api.settings import Settings
 from db.postgres import Waiting
 from db.session import Database
 from tools.errors import (
@@ -55,7 +57,8 @@ def _full_pool() -> None:
 def client() -> TestClient:
     app = FastAPI()
     problems.install(app)
-    app.add_middleware(Gate, allowed_hosts=("stock.example.org",), max_body_bytes=2000)
+    settings = Settings(allowed_hosts=("stock.example.org",), max_body_bytes=2000)
+    app.add_middleware(Gate, settings=settings, meter=Meter(settings))
 
     @app.get("/stale")
     def stale() -> None:
