@@ -5,11 +5,9 @@ the delivery channels and the migrations are imported when they are first needed
 """
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +26,8 @@ from db.models.ingestion import Load
 from db.postgres import DatabaseUnusable, Waiting
 from db.session import Database
 from db.types import Actor, LoadState
+from tools.audit import service as trail
+from tools.audit.gateway import Keyring, create_key
 from tools.clock import Clock, SystemClock
 from tools.company import Company
 from tools.errors import Conflict, InvalidInput
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KEY_BYTES = 32
 SAME_DEMO_S = 12 * 3600  # a clock set longer ago belongs to another day of trying
 _VERSIONS = Path(__file__).parent.parent / "db" / "migrations" / "versions"
 
@@ -119,19 +118,23 @@ def build_system(settings: Settings, *, clock: Clock | None = None) -> System:
 
     Raises:
         Conflict: The database was made by a newer version of the program.
-        InvalidInput: The audit key is damaged, or missing while sealed rows exist.
+        InvalidInput: The audit key is damaged, open to others, or missing while sealed rows exist.
     """
     for folder in (settings.data_dir, settings.audit_key_file.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key, is_new = _audit_key(settings.audit_key_file)
-    key_id = hashlib.sha256(key).hexdigest()[:16]
-    info = {"audit_keys": {key_id: key}, "audit_key_id": key_id}
+    is_new = create_key(settings.audit_key_file)
+    keyring = Keyring(settings.audit_key_file)
+    info = {
+        "audit_keys": keyring,
+        "audit_key_id": keyring.file_key_id,
+        "model": settings.model_name or ("offline" if not settings.model_url else ""),
+    }
     with contextlib.ExitStack() as opened:
         database = open_database(settings, session_info=info)
         opened.callback(database.close)
         migrate_to_head(database)
         with database.read() as session:
-            _refuse_a_new_key_for_an_old_trail(session, settings.audit_key_file, is_new=is_new)
+            _check_key(session, keyring, is_new=is_new)
             clock = clock or _clock(session, settings.data_dir)
         opened.pop_all()  # all went well: it stays open
     return System(settings, database=database, clock=clock, company=company_of(settings))
@@ -172,7 +175,8 @@ def migrate_to_head(database: Database) -> None:
     """Run the missing migrations; of several processes that start at once, one does it.
 
     Raises:
-        Conflict: The database is at a revision that this version does not know.
+        Conflict: The database is at a revision that this version does not know, or the upgrade
+            failed and the database is as it was.
     """
     try:
         with alone(database.engine):  # also around the first look, which makes a new SQLite file
@@ -197,6 +201,8 @@ def _migrate(database: Database, current: str | None) -> None:
             next_step="Install the version that wrote the database, or point QM_DATABASE_URL "
             "at another one.",
         ) from None
+    except migrate.MigrationFailed as error:
+        raise Conflict(error.message, next_step=error.next_step) from error
     logger.info("database migrated", extra={"from": current, "to": stored_revision(database)})
 
 
@@ -216,46 +222,18 @@ def shipped_revision() -> str:
     return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py"))
 
 
-def _audit_key(path: Path) -> tuple[bytes, bool]:
-    """Read the key; make it first if there is none. Two processes at once get the same one."""
-    is_new = False
-    if not path.exists():
-        is_new = _create_key(path)
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
+def _check_key(session: Session, keyring: Keyring, *, is_new: bool) -> None:
+    """Refuse a fresh key for an old trail; finish a change of keys that a crash cut short."""
+    signs = trail.signer(session)
+    if is_new and signs not in keyring:
+        keyring.path.unlink()
         raise InvalidInput(
-            f"the audit key {str(path)!r} holds {len(key)} bytes, not {KEY_BYTES}",
-            next_step="Restore it from the backup.",
+            f"the audit key {str(keyring.path)!r} is missing, but the database holds sealed audit "
+            "rows",
+            next_step="Restore the key file from the backup; a new key could not verify the trail.",
         )
-    return key, is_new
-
-
-def _create_key(path: Path) -> bool:
-    """Write a complete file aside and link it into place: nobody ever reads half a key."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        os.write(descriptor, secrets.token_bytes(KEY_BYTES))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-            return True
-        return False
-    finally:
-        draft.unlink()
-
-
-def _refuse_a_new_key_for_an_old_trail(session: Session, path: Path, *, is_new: bool) -> None:
-    if not is_new or session.exec(select(AuditEvent.seq).limit(1)).first() is None:
-        return
-    path.unlink()
-    raise InvalidInput(
-        f"the audit key {str(path)!r} is missing, but the database holds sealed audit rows",
-        next_step="Restore the key file from the backup; a new key could not verify the trail.",
-    )
+    if signs != keyring.file_key_id and signs in keyring:
+        keyring.promote(signs)
 
 
 def _clock(session: Session, folder: Path) -> Clock:

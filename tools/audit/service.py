@@ -1,38 +1,31 @@
 """The trail: append in the transaction of the change, verify the whole of it."""
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
-    Integer,
-    LargeBinary,
-    Table,
-    Text,
     bindparam,
-    cast,
     select,
     text,
 )
-from sqlmodel import Session, SQLModel, col
+from sqlmodel import Session, col
 
-from db.columns import UtcDateTime
 from db.models.audit import AuditEvent
-from db.models.catalog import Item, Location, Supplier
 from db.models.identity import User
-from db.models.purchasing import (
-    Approval,
-    Outbox,
-    PurchaseOrder,
-    PurchaseOrderLine,
-    PurchaseOrderRevision,
-)
 from db.types import Actor, ActorKind, Role
 from tools import tracing
+from tools.audit.core.anchors import (
+    Anchor,
+    anchor_line,
+    check_anchors,
+    is_due,
+    line_hash,
+    read_anchor,
+)
 from tools.audit.core.chain import (
     GENESIS,
     ROTATED,
@@ -41,42 +34,53 @@ from tools.audit.core.chain import (
     entry_mac,
     first_break,
     read_entry,
-    read_object,
-    read_text,
 )
-from tools.audit.core.witness import (
-    ApprovalRow,
-    DeliveryRow,
-    OrderRow,
-    RevisionRow,
-    Witness,
-    World,
-)
-from tools.errors import Conflict
+from tools.audit.core.witness import Witness
+from tools.errors import Conflict, Forbidden, InvalidInput
+from tools.records.service import stored, table, world
+from tools.text import plain_text
 
 SYSTEM = Actor(
     user_id=0, login="system", name="Quartermaster", role=Role.SERVICE, kind=ActorKind.SYSTEM
 )
-_ORDER_COLUMNS = (
-    "number", "revision", "state", "currency", "total_minor", "fingerprint", "need_by_on",
-    "is_imported", "sent_at",
-)  # fmt: skip
-_APPROVAL_COLUMNS = (
-    "id", "number", "order_id", "revision", "fingerprint", "state", "total_minor", "decision",
-    "requested_by_id", "decided_by_id", "reason", "consumed_at",
-)  # fmt: skip
 _PAGE_ROWS = 2_000
 _LOCK_ID = 0x51_4D_41_55  # "QMAU": one advisory lock for the trail
 
 
+class AnchorStore(Protocol):
+    """Where anchors are kept: outside the database."""
+
+    def lines(self) -> list[str]:
+        """Return the anchors, oldest first."""
+
+    def last(self) -> str | None:
+        """Return the newest anchor."""
+
+    def extend(self, follow: Callable[[str | None], str | None]) -> bool:
+        """Add what follows the newest anchor, if anything; nobody else adds meanwhile."""
+
+
 @dataclass(frozen=True)
 class AuditReport:
-    """Whether the trail holds; if not, the first row (or the order) that says otherwise."""
+    """Whether the trail holds; if not, the first row (or the order) that says otherwise.
+
+    Attributes:
+        ok: Nothing was found, and everything could be checked.
+        rows: How many rows there are.
+        first_bad_seq: The first row that does not hold.
+        problem: What is wrong.
+        is_checkable: False when a key is not here: then nobody can say.
+        anchors: How many anchors were held against the rows.
+        anchored_seq: The last row of which an anchor tells; what follows could be cut unseen.
+    """
 
     ok: bool
     rows: int
     first_bad_seq: int | None = None
     problem: str = ""
+    is_checkable: bool = True
+    anchors: int = 0
+    anchored_seq: int = 0
 
 
 def lock(session: Session) -> None:
@@ -155,7 +159,7 @@ class Head:
 
 
 def _head(session: Session) -> Head:
-    it = _table(AuditEvent).c
+    it = table(AuditEvent).c
     newest = select(it.seq, it.mac, it.key_id, it.action).order_by(it.seq.desc()).limit(1)
     last = session.execute(newest).first()
     if last is None:
@@ -204,22 +208,111 @@ def told(session: Session, *, action: str, object_id: str) -> Mapping[str, Any] 
     return event.after if is_ours else None
 
 
-def verify(session: Session) -> AuditReport:
-    """Check every row of the trail, and that orders, approvals and deliveries say the same.
+def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
+    """Check every row of the trail, and that everything else says the same.
 
     It starts from the trail: what the trail tells must still stand. Then what stands must have
-    been told. Everything is read in columns, a handful of queries in all.
+    been told. Everything is read in columns, a handful of queries in all, as of one moment.
+
+    Args:
+        session: The transaction; best a fresh one, then nobody waits.
+        anchors: Lines of the anchor file: without them a cut end goes unnoticed.
     """
+    _stand_still(session)
+    keys: Mapping[str, bytes] = session.info["audit_keys"]
+    moored, bad_anchor = check_anchors(anchors, keys)
+    witness = Witness(world(session, hash_of=document_hash))
     count = session.execute(text("SELECT count(*) FROM audit_event")).scalar_one()
-    witness = Witness(_world(session))
-    broken = first_break(_heard(_rows(session), witness), session.info["audit_keys"])
+    macs = {seq: anchor.mac for seq, anchor in moored.items()}
+    broken = (
+        first_break(_heard(read_rows(session, -(2**62)), witness), keys, moored=macs) or bad_anchor
+    )
+    known = len(moored), max(moored, default=0)
     if broken is not None:
-        return AuditReport(False, count, broken.seq, broken.problem)
+        seq, is_checkable = broken.seq or None, not broken.lacks_key
+        return AuditReport(False, count, seq, broken.problem, is_checkable, *known)
     findings = witness.conclude()
     problem = findings[0] if findings else ""
     if len(findings) > 1:
         problem += f" (and {len(findings) - 1:,} more)"
-    return AuditReport(not findings, count, None, problem)
+    return AuditReport(not findings, count, None, problem, True, *known)
+
+
+def anchor(
+    session: Session,
+    store: AnchorStore,
+    *,
+    at: datetime,
+    every_rows: int = 1,
+    every: timedelta = timedelta(0),
+) -> bool:
+    """Write down outside the database where the trail ends, if there is something new.
+
+    Args:
+        session: A transaction that sees only what is committed.
+        store: Where anchors are kept.
+        at: Now.
+        every_rows: An anchor is due after so many new rows,
+        every: or when rows are new and the last anchor is this old.
+
+    Returns:
+        Whether an anchor was written.
+
+    Raises:
+        Conflict: The trail is shorter than its newest anchor says.
+    """
+    head = _head(session)
+
+    def follow(newest: str | None) -> str | None:
+        last = read_anchor(newest) if newest is not None else None
+        if last is not None and head.seq < last.seq:
+            raise Conflict(
+                f"the audit trail has {head.seq:,} rows, but row {last.seq:,} was anchored",
+                next_step="Run `quartermaster audit verify`; after a restore move the anchor file "
+                "aside, so that a new one begins.",
+            )
+        if not is_due(last, rows=head.seq, at=at, every_rows=every_rows, every=every):
+            return None
+        when = at.astimezone(UTC).isoformat(timespec="microseconds")
+        made = Anchor(head.seq, head.mac, head.seq, when, head.signer, line_hash(newest))
+        return anchor_line(_key(session, head.signer), made)
+
+    return store.extend(follow)
+
+
+def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: datetime) -> str:
+    """Let another key sign from the next row on; the old one signs that this is so.
+
+    Returns:
+        The old key's id.
+
+    Raises:
+        Forbidden: The actor is no administrator.
+        InvalidInput: No reason is given.
+        Conflict: The new key is not here.
+    """
+    user = session.get(User, actor.user_id, populate_existing=True)
+    if user is None or user.role is not Role.ADMIN or not user.is_active:
+        raise Forbidden(
+            f"{actor.login!r} may not change the key of the audit trail",
+            next_step="An administrator can.",
+        )
+    reason = plain_text(reason, longest=500)
+    if not reason:
+        raise InvalidInput("a key is not changed without a reason", next_step="Give --reason.")
+    lock(session)
+    old = _head(session).signer
+    _key(session, new_key_id)
+    append(
+        session, at=at, actor=actor, action=ROTATED, object_id=new_key_id, reason=reason,
+        before={"key_id": old}, after={"new_key_id": new_key_id},
+    )  # fmt: skip
+    return old
+
+
+def signer(session: Session) -> str:
+    """Return the id of the key that signs the next row."""
+    return _head(session).signer
 
 
 def _heard(rows: Iterator[tuple[Entry, str]], witness: Witness) -> Iterator[tuple[Entry, str]]:
@@ -229,137 +322,35 @@ def _heard(rows: Iterator[tuple[Entry, str]], witness: Witness) -> Iterator[tupl
         witness.hear(row[0])
 
 
-def _rows(session: Session) -> Iterator[tuple[Entry, str]]:
-    """Read the trail page by page, as it is stored: a broken row must not break the reader."""
-    table = _table(AuditEvent)
+def _stand_still(session: Session) -> None:
+    """Make everything that is read from here on be of one moment, also while others write."""
+    if session.get_bind().dialect.name != "postgresql":
+        return  # on SQLite every transaction is
+    if session.in_transaction():
+        lock(session)
+    else:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+def read_rows(session: Session, first: int = 1) -> Iterator[tuple[Entry, str]]:
+    """Read the trail page by page, as it is stored: a broken row must not break the reader.
+
+    Args:
+        session: The transaction.
+        first: Number of the row to start with; below 1: whatever is there.
+    """
+    rows = table(AuditEvent)
     columns: list[ColumnElement[Any]] = [
-        _stored(session, table.c[name]) for name in (*Entry.__dataclass_fields__, "mac")
+        stored(session, rows.c[name]) for name in (*Entry.__dataclass_fields__, "mac")
     ]
     statement = (
         select(*columns)
-        .where(table.c.seq > bindparam("after"))
-        .order_by(table.c.seq)
+        .where(rows.c.seq > bindparam("after"))
+        .order_by(rows.c.seq)
         .limit(_PAGE_ROWS)
     )
-    after = -(2**62)
+    after = first - 1
     while page := session.execute(statement, {"after": after}).all():
         for row in page:
             yield read_entry(row)
         after = page[-1][0]
-
-
-def _stored(session: Session, column: Column[Any]) -> ColumnElement[Any]:
-    """Return a column as the database keeps it; SQLite takes any bytes for a text or a time."""
-    if isinstance(column.type, Integer):
-        return column
-    if session.get_bind().dialect.name == "sqlite":
-        return cast(column, LargeBinary)
-    return column if isinstance(column.type, UtcDateTime) else cast(column, Text)
-
-
-def _table(model: type[SQLModel]) -> Table:
-    return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-def _world(session: Session) -> World:
-    orders = _orders(session)
-    numbers = {row_id: order.number for row_id, order in orders}
-    approvals = _approvals(session, numbers)
-    named = {row_id: approval.number for row_id, approval in approvals}
-    deliveries = _deliveries(session, numbers, named)
-    revisions = _revisions(session, numbers)
-    return World(
-        orders={order.number: order for _, order in orders},
-        approvals={approval.number: approval for _, approval in approvals},
-        deliveries={(row.order, row.revision): row for row in deliveries},
-        revisions={(row.order, row.revision): row for row in revisions},
-    )
-
-
-def _orders(session: Session) -> list[tuple[int, OrderRow]]:
-    order, supplier, place = (_table(model) for model in (PurchaseOrder, Supplier, Location))
-    lines = _lines(session)
-    columns = [order.c[name] for name in _ORDER_COLUMNS]
-    rows = session.execute(
-        select(order.c.id, supplier.c.code, place.c.code.label("ship_to"), *columns)
-        .join(supplier, supplier.c.id == order.c.supplier_id)
-        .join(place, place.c.id == order.c.location_id)
-        .order_by(order.c.id)
-    )
-    return [
-        (
-            row.id,
-            OrderRow(
-                row.number, row.revision, row.state, row.code, row.ship_to, row.currency,
-                row.total_minor, row.fingerprint, row.need_by_on, row.is_imported,
-                is_sent=row.sent_at is not None, lines=tuple(lines.get(row.id, ())),
-            ),
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def _lines(session: Session) -> dict[int, list[tuple[str, int, int]]]:
-    """Return SKU, units and price of every line, by order."""
-    line, item = _table(PurchaseOrderLine), _table(Item)
-    rows = session.execute(
-        select(line.c.order_id, item.c.sku, line.c.ordered_units, line.c.unit_price_minor)
-        .join(item, item.c.id == line.c.item_id)
-        .order_by(line.c.order_id, line.c.line_number)
-    )
-    found: dict[int, list[tuple[str, int, int]]] = {}
-    for order_id, sku, units, price in rows:
-        found.setdefault(order_id, []).append((sku, units, price))
-    return found
-
-
-def _approvals(session: Session, numbers: Mapping[int, str]) -> list[tuple[int, ApprovalRow]]:
-    user, approval = _table(User), _table(Approval)
-    logins = {row.id: row.login for row in session.execute(select(user.c.id, user.c.login))}
-    rows = session.execute(select(*(approval.c[name] for name in _APPROVAL_COLUMNS)))
-    return [
-        (
-            row.id,
-            ApprovalRow(
-                row.number, numbers[row.order_id], row.revision, row.fingerprint, row.state,
-                row.total_minor, row.decision, logins.get(row.requested_by_id),
-                logins.get(row.decided_by_id), row.reason, is_spent=row.consumed_at is not None,
-            ),
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def _deliveries(
-    session: Session, numbers: Mapping[int, str], approvals: Mapping[int, str]
-) -> list[DeliveryRow]:
-    it = _table(Outbox).c
-    payload = _stored(session, it.payload).label("payload")
-    rows = session.execute(
-        select(it.key, it.order_id, it.revision, it.approval_id, it.state, payload)
-    )
-    return [
-        DeliveryRow(
-            row.key, numbers[row.order_id], row.revision, approvals[row.approval_id], row.state,
-            seal="" if (said := _object(row.payload)) is None else document_hash(said),
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def _revisions(session: Session, numbers: Mapping[int, str]) -> list[RevisionRow]:
-    it = _table(PurchaseOrderRevision).c
-    content = _stored(session, it.content).label("content")
-    rows = session.execute(select(it.order_id, it.revision, it.fingerprint, content))
-    return [
-        RevisionRow(numbers[row.order_id], row.revision, row.fingerprint, _object(row.content))
-        for row in rows
-    ]
-
-
-def _object(stored: Any) -> dict[str, Any] | None:
-    """Return a stored JSON object, None when it cannot be read."""
-    try:
-        return read_object(read_text(stored))
-    except (ValueError, TypeError, RecursionError):
-        return None

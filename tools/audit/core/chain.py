@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 DOMAIN = b"quartermaster/audit/v2"
@@ -202,14 +203,20 @@ _READER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 _LEAVES = frozenset({str, int, bool, type(None)})
 
 
-def first_break(rows: Iterable[tuple[Entry, str]], keys: Mapping[str, bytes]) -> Break | None:
+def first_break(
+    rows: Iterable[tuple[Entry, str]],
+    keys: Mapping[str, bytes],
+    *,
+    moored: Mapping[int, str] = MappingProxyType({}),
+) -> Break | None:
     """Return where a chain breaks first, or None.
 
     Args:
         rows: Entries with their stored MACs, by ascending seq.
         keys: Every key that ever signed, by its id.
+        moored: MACs of rows that are known from outside, by seq.
     """
-    walk = _Walk(keys)
+    walk = _Walk(keys, moored)
     try:
         for entry, stored_mac in rows:
             if broken := walk.step(entry, stored_mac):
@@ -218,7 +225,7 @@ def first_break(rows: Iterable[tuple[Entry, str]], keys: Mapping[str, bytes]) ->
         if error.seq == walk.seq:
             return Break(walk.seq, f"row {walk.seq} cannot be read: {error}")
         return Break(walk.seq, f"row {walk.seq} is missing")
-    return None
+    return walk.end()
 
 
 @dataclass
@@ -226,6 +233,7 @@ class _Walk:
     """Where a check of the chain has come to: which row must be next, after what, by which key."""
 
     keys: Mapping[str, bytes]
+    moored: Mapping[int, str]
     seq: int = 1
     before: str = GENESIS
     signer: str | None = None  # id; the first row's key is the root
@@ -241,11 +249,22 @@ class _Walk:
         if self.signer != entry.key_id:
             text = f"row {self.seq} is signed with key {entry.key_id!r}, which no row introduced"
             return Break(self.seq, text)
+        if self.moored.get(self.seq, stored_mac) != stored_mac:
+            text = f"row {self.seq} is not the one that was anchored: the trail was written anew"
+            return Break(self.seq, text)
         if entry.action == ROTATED:
             self.signer = entry.after.get("new_key_id")
         self.before = stored_mac
         self.seq += 1
         return None
+
+    def end(self) -> Break | None:
+        """Say what is missing when no more rows come."""
+        last = max(self.moored, default=0)
+        if last < self.seq:
+            return None
+        text = f"the trail ends with row {self.seq - 1}, but row {last} was anchored: it was cut"
+        return Break(self.seq, text)
 
     def _signature(self, entry: Entry, stored_mac: str) -> Break | None:
         if self.signer is None:

@@ -6,80 +6,10 @@ says the same as the trail: who approved what, for how much, and what left the h
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
 
 from db.types import ApprovalState, OrderState, OutboxState
-from tools.audit.core.chain import Entry, document_hash
-
-Revision = tuple[str, int]  # an order's number and the revision
-
-
-@dataclass(frozen=True)
-class OrderRow:
-    """An order as it stands; ``lines`` are SKU, units and price in minor units."""
-
-    number: str
-    revision: int
-    state: OrderState
-    supplier: str
-    ship_to: str
-    currency: str
-    total_minor: int
-    fingerprint: str
-    need_by: date | None
-    is_imported: bool
-    is_sent: bool
-    lines: tuple[tuple[str, int, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class ApprovalRow:
-    """A request as it stands."""
-
-    number: str
-    order: str
-    revision: int
-    fingerprint: str
-    state: ApprovalState
-    total_minor: int
-    decision: str | None
-    requested_by: str | None
-    decided_by: str | None
-    reason: str
-    is_spent: bool
-
-
-@dataclass(frozen=True)
-class DeliveryRow:
-    """A row of the outbox; ``seal`` is its payload's hash, empty when it has none."""
-
-    key: str
-    order: str
-    revision: int
-    approval: str
-    state: OutboxState
-    seal: str
-
-
-@dataclass(frozen=True)
-class RevisionRow:
-    """What an order said once; no content when it cannot be read."""
-
-    order: str
-    revision: int
-    fingerprint: str
-    content: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class World:
-    """Every order, request, delivery and revision, by its public name."""
-
-    orders: Mapping[str, OrderRow]
-    approvals: Mapping[str, ApprovalRow]
-    deliveries: Mapping[Revision, DeliveryRow]
-    revisions: Mapping[Revision, RevisionRow]
+from tools.audit.core.chain import Entry
+from tools.records.core import ApprovalRow, OrderRow, Revision, RevisionRow, World
 
 
 @dataclass
@@ -238,7 +168,7 @@ def _rewritten(order: OrderRow, written: RevisionRow | None) -> Iterator[str]:
         yield f"{name} has no readable revision {order.revision}"
         return
     content = written.content
-    if not document_hash(content) == written.fingerprint == order.fingerprint:
+    if not written.seal == written.fingerprint == order.fingerprint:
         yield f"{name}: revision {order.revision} does not have the fingerprint of its content"
         return
     stands = {
