@@ -5,19 +5,20 @@ dies in between leaves a lease that runs out; ``tools.outbox.service`` says what
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from db.session import Database
 from db.types import Actor, OutboxState
 from tools.approvals import service as approvals
 from tools.audit import service as audit
 from tools.clock import Clock
-from tools.errors import ExternalError
+from tools.errors import ExternalError, InvalidInput
 from tools.outbox import service as outbox
-from tools.outbox.core import Settlement
+from tools.outbox.core import Breaker, Claim, Outcome, Settlement, Way, failed, outcome
 from tools.outbox.gateway import Channel
 from tools.purchasing.service.submitting import mark_sent, take_back
+from tools.tracing import bound
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,112 @@ class Delivery:
     state: OutboxState | None
     reference: str = ""
     error: str = ""
+    channel: str = ""
+
+
+def _nobody(_delivery: Delivery) -> None:
+    """Hear of a delivery and do nothing."""
+
+
+@dataclass
+class Courier:
+    """Sends what is due and remembers, while it lives, who failed and whose turn it was.
+
+    Attributes:
+        database: Where the outbox is.
+        channels: The ways out, by name.
+        clock: Time.
+        holder: Name of this worker, unique among those alive.
+        takes_all: Whether it also takes what none of its channels can send, and gives that up so
+            that somebody hears of it. A terminal does not: the server may have the channel.
+        is_stopping: Asked before each claim; what was claimed is finished.
+        hear: Told of every attempt: where the numbers are counted.
+    """
+
+    database: Database
+    channels: Mapping[str, Channel]
+    clock: Clock
+    holder: str
+    takes_all: bool = True
+    is_stopping: Callable[[], bool] = field(default=lambda: False)
+    hear: Callable[[Delivery], None] = _nobody
+    _breakers: dict[Way, Breaker] = field(default_factory=dict)
+    _served: set[int] = field(default_factory=set)
+
+    def round(self, limit: int = 50) -> list[Delivery]:
+        """Send what is due; each delivery is recorded before the next one is tried.
+
+        Suppliers take turns, so one with many deliveries does not keep the others waiting.
+        """
+        release_expired(self.database, self.channels, clock=self.clock)
+        done: list[Delivery] = []
+        while len(done) < limit and not self.is_stopping():
+            claim = self._claim()
+            if claim is None:
+                break
+            self._served = {claim.supplier_id} | (
+                set() if claim.supplier_id in self._served else self._served
+            )
+            with bound(delivery_key=claim.key):
+                done.append(self._attempt(claim))
+            self.hear(done[-1])
+        return done
+
+    def resting(self) -> list[Way]:
+        """Return the ways out that are given a rest after failures in a row."""
+        now = self.clock.now()
+        return [way for way, one in self._breakers.items() if not one.lets_through(now)]
+
+    def _claim(self) -> Claim | None:
+        with self.database.write() as session:
+            audit.lock(session)
+            return outbox.claim(
+                session, holder=self.holder, at=self.clock.now(), closed=self.resting(),
+                served=self._served, only=None if self.takes_all else self.channels.keys(),
+            )  # fmt: skip
+
+    def _attempt(self, claim: Claim) -> Delivery:
+        """Try one delivery; whatever goes wrong with it, the next ones are tried as well."""
+        channel = self.channels.get(claim.channel)
+        is_safe = channel is None or channel.is_idempotent
+        try:
+            reference = _sent(channel, claim)
+            delivered = _delivered(self.database, claim, reference, self.clock)
+        except InvalidInput as error:  # found while writing the document: nothing was sent
+            problem = failed(error.message, is_unsent=True, is_final=True)
+        except ExternalError as error:
+            logger.warning("delivery failed", extra={"key": claim.key, "error": error.message})
+            problem = error
+        except Exception as error:  # a bug in one delivery must not stop the others
+            logger.exception("delivery failed unexpectedly", extra={"key": claim.key})
+            problem = failed(f"{type(error).__name__}: {error}")
+        else:
+            self._note_success(claim)
+            return delivered
+        said = outcome(problem.details)
+        self._note_failure(claim, said)
+        return _failed(
+            self.database, claim, problem.message, said, self.clock, is_idempotent=is_safe
+        )
+
+    def _note_success(self, claim: Claim) -> None:
+        self._breakers.pop(claim.way, None)
+        self._breakers.pop((claim.channel, None), None)
+
+    def _note_failure(self, claim: Claim, said: Outcome) -> None:
+        """Count towards a rest what another try might find mended."""
+        if said.is_final:
+            return
+        way = (claim.channel, None) if said.is_channel else claim.way
+        before = self._breakers.get(way, Breaker())
+        breaker = before.after_failure(self.clock.now())
+        self._breakers[way] = breaker
+        if breaker.open_until is not None:
+            logger.warning(
+                "way out is given a rest",
+                extra={"channel": way[0], "supplier_id": way[1], "failures": breaker.failures,
+                       "until": breaker.open_until.isoformat()},
+            )  # fmt: skip
 
 
 def deliver_due(
@@ -41,7 +148,7 @@ def deliver_due(
     holder: str,
     limit: int = 50,
 ) -> list[Delivery]:
-    """Send what is due; each delivery is recorded before the next one is tried.
+    """Send what is due, once; a worker that stays keeps a ``Courier``.
 
     Args:
         database: Where the outbox is.
@@ -50,16 +157,7 @@ def deliver_due(
         holder: Name of this worker, unique among those alive.
         limit: How many at most.
     """
-    release_expired(database, channels, clock=clock)
-    done: list[Delivery] = []
-    while len(done) < limit:
-        with database.write() as session:
-            audit.lock(session)
-            claim = outbox.claim(session, holder=holder, at=clock.now())
-        if claim is None:
-            break
-        done.append(_deliver(database, channels, claim, clock))
-    return done
+    return Courier(database, channels, clock=clock, holder=holder).round(limit)
 
 
 def release_expired(database: Database, channels: Mapping[str, Channel], *, clock: Clock) -> None:
@@ -105,41 +203,30 @@ def work_once(
     database: Database, channels: Mapping[str, Channel], *, clock: Clock, holder: str
 ) -> list[Delivery]:
     """Close what waited too long, then send what is due, even where the first of them fails."""
+    return work(Courier(database, channels, clock=clock, holder=holder))
+
+
+def work(courier: Courier) -> list[Delivery]:
+    """Close what waited too long, then send what is due, even where the first of them fails."""
     try:
-        expire_due(database, clock=clock)
+        expire_due(courier.database, clock=courier.clock)
     finally:
-        sent = deliver_due(database, channels, clock=clock, holder=holder)
+        sent = courier.round()
     return sent
 
 
-def _deliver(
-    database: Database, channels: Mapping[str, Channel], claim: outbox.Claim, clock: Clock
-) -> Delivery:
-    """Try one delivery; whatever goes wrong with it, the next ones are tried as well."""
-    channel = channels.get(claim.channel)
-    is_safe = channel is None or channel.is_idempotent
-    try:
-        reference = _sent(channel, claim)
-        return _delivered(database, claim, reference, clock)
-    except ExternalError as error:
-        logger.warning("delivery failed", extra={"key": claim.key, "error": error.message})
-        failed = error
-    except Exception as error:  # a bug in one delivery must not stop the others
-        logger.exception("delivery failed unexpectedly", extra={"key": claim.key})
-        failed = ExternalError(f"{type(error).__name__}: {error}")
-    return _failed(database, claim, failed, clock, is_idempotent=is_safe)
-
-
-def _sent(channel: Channel | None, claim: outbox.Claim) -> str:
-    unsent = {"is_unsent": True}
+def _sent(channel: Channel | None, claim: Claim) -> str:
     if claim.problem:
-        raise ExternalError(claim.problem, details=unsent)
+        raise failed(claim.problem, is_unsent=True, is_final=True)
     if channel is None:
-        raise ExternalError(f"no channel {claim.channel!r} is set up", details=unsent)
+        raise failed(
+            f"no channel {claim.channel!r} is set up; `quartermaster doctor` says what is missing",
+            is_unsent=True, is_final=True,
+        )  # fmt: skip
     return channel.deliver(claim.key, claim.payload)
 
 
-def _delivered(database: Database, claim: outbox.Claim, reference: str, clock: Clock) -> Delivery:
+def _delivered(database: Database, claim: Claim, reference: str, clock: Clock) -> Delivery:
     with database.write() as session:
         audit.lock(session)
         is_ours = outbox.record_delivered(session, claim, reference=reference, at=clock.now())
@@ -147,15 +234,18 @@ def _delivered(database: Database, claim: outbox.Claim, reference: str, clock: C
             mark_sent(session, order_id=claim.order_id, reference=reference, clock=clock)
     if not is_ours:
         logger.warning("claim lost while delivering", extra={"key": claim.key})
-        return Delivery(claim.key, claim.number, None, reference)
+        return Delivery(claim.key, claim.number, None, reference, channel=claim.channel)
     logger.info("order delivered", extra={"key": claim.key, "reference": reference})
-    return Delivery(claim.key, claim.number, OutboxState.DELIVERED, reference)
+    return Delivery(
+        claim.key, claim.number, OutboxState.DELIVERED, reference, channel=claim.channel
+    )
 
 
 def _failed(
     database: Database,
-    claim: outbox.Claim,
-    error: ExternalError,
+    claim: Claim,
+    message: str,
+    said: Outcome,
     clock: Clock,
     *,
     is_idempotent: bool,
@@ -165,9 +255,17 @@ def _failed(
         state = outbox.record_failed(
             session,
             claim,
-            error=error.message,
+            error=message,
             at=clock.now(),
             is_idempotent=is_idempotent,
-            is_surely_unsent=bool(error.details.get("is_unsent")),
+            is_surely_unsent=said.is_unsent,
+            is_final=said.is_final,
+            retry_after_s=said.retry_after_s,
         )
-    return Delivery(claim.key, claim.number, state, error=error.message)
+    if state in (OutboxState.DEAD, OutboxState.IN_DOUBT):
+        logger.error(
+            "delivery waits for a person",
+            extra={"key": claim.key, "order": claim.number, "state": state.value,
+                   "error": message},
+        )  # fmt: skip
+    return Delivery(claim.key, claim.number, state, error=message, channel=claim.channel)

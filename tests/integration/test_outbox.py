@@ -15,7 +15,7 @@ from tests.conftest import NOW
 from tests.factories_orders import Desk
 from tools.errors import Conflict, ExternalError, Forbidden, NotFound
 from tools.outbox import service as outbox
-from tools.outbox.core import LEASE, MAX_ATTEMPTS, Settlement
+from tools.outbox.core import LEASE, MAX_ATTEMPTS, Claim, Settlement
 from tools.outbox.gateway import DropFolder
 
 
@@ -26,13 +26,13 @@ def desk(sqlite_database: Database, tmp_path: Path) -> Desk:
     return desk
 
 
-def _claim(desk: Desk, holder: str = "one") -> list[outbox.Claim]:
+def _claim(desk: Desk, holder: str = "one") -> list[Claim]:
     with desk.database.write() as session:
         claim = outbox.claim(session, holder=holder, at=desk.clock.now())
         return [] if claim is None else [claim]
 
 
-def _fail(desk: Desk, claim: outbox.Claim, **how: bool) -> OutboxState | None:
+def _fail(desk: Desk, claim: Claim, **how: bool) -> OutboxState | None:
     with desk.database.write() as session:
         return outbox.record_failed(
             session, claim, error="supplier's server says 500", at=desk.clock.now(),

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from api.worker import deliver_due, expire_due, settle, work_once
+from api.worker import Courier, deliver_due, expire_due, settle, work_once
 from db.models.purchasing import Outbox
 from db.session import Database
 from db.types import OrderState, OutboxState
@@ -103,8 +103,14 @@ class TestFailure:
     def test_a_channel_nobody_set_up(self, desk: Desk) -> None:
         (delivery,) = deliver_due(desk.database, {}, clock=desk.clock, holder="one")
 
-        assert delivery.state is OutboxState.PENDING
-        assert "no channel 'file'" in desk.outbox()[0].last_error
+        assert delivery.state is OutboxState.DEAD
+        assert "no channel 'file' is set up" in desk.outbox()[0].last_error
+
+    def test_a_terminal_leaves_to_others_what_it_has_no_channel_for(self, desk: Desk) -> None:
+        terminal = Courier(desk.database, {}, clock=desk.clock, holder="t", takes_all=False)
+
+        assert terminal.round() == []
+        assert desk.outbox()[0].state is OutboxState.PENDING
 
     @pytest.mark.parametrize(
         ("answer", "state", "left"),
@@ -132,7 +138,7 @@ class TestFailure:
     def test_a_dead_delivery_is_taken_back_and_sent_as_a_new_revision(self, desk: Desk) -> None:
         for _ in range(MAX_ATTEMPTS):
             state = _try(desk, Failing())
-            desk.clock.at += timedelta(minutes=20)
+            desk.clock.at += timedelta(hours=2)
         assert state is OutboxState.DEAD
         with pytest.raises(Conflict, match="may have arrived"):
             desk.revise()

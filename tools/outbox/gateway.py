@@ -1,7 +1,5 @@
 """Channels: how an order reaches the supplier. Here: files in a folder."""
 
-import csv
-import io
 import json
 import os
 import re
@@ -9,22 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from db.types import DocumentFormat
+from tools.documents.core.order import Buyer
+from tools.documents.core.render import render
 from tools.errors import ExternalError
-from tools.spreadsheet import safe_cell
+from tools.outbox.core import failed
 
 LEDGER = ".delivered"
-_COLUMNS = (
-    "order", "revision", "line", "sku", "supplier_sku", "name", "units", "uom", "packs",
-    "pack_uom", "unit_price", "amount", "currency", "need_by", "ship_to", "approval",
-    "approved_by", "approved_at", "key",
-)  # fmt: skip
 
 
 class Channel(Protocol):
     """A way out of the house.
 
-    ``deliver`` raises ``ExternalError`` when it failed; ``details={"is_unsent": True}`` says that
-    surely nothing arrived, which lets a channel that cannot recognise keys try again.
+    ``deliver`` raises what ``tools.outbox.core.failed`` makes; it says whether surely nothing
+    arrived, which lets a channel that cannot recognise keys try again, and whether trying again
+    helps at all. It ends, one way or the other, before the claim's lease does.
     """
 
     @property
@@ -45,41 +42,48 @@ class Channel(Protocol):
 class DropFolder:
     """Writes each order as JSON and CSV into a folder that an ERP (or a person) empties.
 
-    The files of a key are the same bytes each time and appear complete or not at all; the CSV
-    comes first, so whoever sees the JSON sees both. A key that was written once is not written
-    again, even after the folder was emptied: the hidden file ``.delivered`` remembers it.
+    Where the order asks for another format, that file lies beside them. The files of a key are the
+    same bytes each time and appear complete or not at all; the JSON comes last, so whoever sees it
+    sees them all. A key that was written once is not written again, even after the folder was
+    emptied: the hidden file ``.delivered`` remembers it.
 
     One moment remains: a sender that dies after the files appeared and before it could remember
-    writes them again. So the reader must recognise the ``key`` that both files carry, and book an
+    writes them again. So the reader must recognise the ``key`` that the files carry, and book an
     order whose key it has seen only once; the JSON says so itself.
     """
 
     name = "file"
     is_idempotent = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, buyer: Buyer | None = None) -> None:
         self.folder = folder
+        self._buyer = buyer
 
     def deliver(self, key: str, payload: Mapping[str, Any]) -> str:
         """Write ``<order>-r<revision>.json`` and ``.csv``; returns the name of the JSON file.
 
         Raises:
             ExternalError: The folder cannot be written, or holds another order of this name.
+            InvalidInput: The order cannot be written in the format that it asks for.
         """
         stem = f"{_safe(str(payload['number']))}-r{int(payload['revision'])}"
+        asked = DocumentFormat(payload.get("delivery", {}).get("format", DocumentFormat.JSON))
+        forms = [DocumentFormat.CSV, asked, DocumentFormat.JSON]
+        documents = [render(form, payload, self._buyer) for form in dict.fromkeys(forms)]
+        documents.sort(key=lambda document: document.suffix == "json")  # last: it vouches for all
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if key in self._delivered():
                 return f"{stem}.json"
             self._refuse_other_order(stem, key)
-            _write_whole(self.folder / f"{stem}.csv", order_csv(payload))
-            text = json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-            _write_whole(self.folder / f"{stem}.json", text)
+            for document in documents:
+                _write_whole(self.folder / f"{stem}.{document.suffix}", document.content)
             self._remember(key)
         except OSError as error:
-            raise ExternalError(
+            raise failed(
                 f"cannot write the order to the outgoing folder: {error.strerror or error!s}",
                 next_step="Check that the folder exists, is writable and has space.",
+                is_channel=True,
             ) from error
         return f"{stem}.json"
 
@@ -115,29 +119,6 @@ class DropFolder:
             )
 
 
-def order_csv(payload: Mapping[str, Any]) -> str:
-    """Return the order as CSV, one row a line, safe to open in a spreadsheet."""
-    approval = payload["approval"]
-    head = {
-        "order": payload["number"],
-        "revision": payload["revision"],
-        "currency": payload["currency"],
-        "need_by": payload.get("need_by") or "",
-        "ship_to": payload["ship_to"],
-        "approval": approval["number"],
-        "approved_by": approval["approved_by"],
-        "approved_at": approval["approved_at"],
-        "key": payload["key"],
-    }
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\r\n", extrasaction="ignore")
-    writer.writeheader()
-    for line in payload["lines"]:
-        row = {**line, **head}
-        writer.writerow({name: safe_cell(row.get(name)) for name in _COLUMNS})
-    return out.getvalue()
-
-
 def _safe(number: str) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]", "_", number)[:64]
     if not name.strip("_-"):
@@ -145,11 +126,11 @@ def _safe(number: str) -> str:
     return name
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears complete or not at all, and survives a power cut."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -6,11 +6,10 @@ arrived, so it becomes ``in_doubt`` and a person decides.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, and_, update
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -21,7 +20,16 @@ from tools.audit import service as audit
 from tools.audit.core.chain import document_hash
 from tools.errors import Conflict, Forbidden, NotFound, Stale
 from tools.identity.core import can_settle, with_article
-from tools.outbox.core import LEASE, Failure, Settlement, after_failure, retry_delay
+from tools.outbox.core import (
+    LEASE,
+    Claim,
+    Failure,
+    Settlement,
+    Way,
+    after_failure,
+    retry_delay,
+)
+from tools.policy import service as policy
 from tools.text import plain_text
 
 _STUCK = (OutboxState.IN_DOUBT, OutboxState.DEAD)  # waits for a person
@@ -37,24 +45,6 @@ _SETTLED: Mapping[Settlement, str] = {
     Settlement.SEND_AGAIN: "delivery.requeued",
     Settlement.TAKE_BACK: "delivery.cancelled",
 }
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A delivery that this holder may attempt now.
-
-    ``problem`` says why it must not leave although it waits; empty when nothing speaks against it.
-    """
-
-    id: int
-    key: str
-    order_id: int
-    number: str
-    channel: str
-    payload: Mapping[str, Any]
-    attempts: int
-    holder: str
-    problem: str = ""
 
 
 def enqueue(
@@ -115,32 +105,71 @@ def was_queued(session: Session, *, order_id: int, revision: int) -> bool:
     return session.exec(statement).first() is not None
 
 
-def claim(session: Session, *, holder: str, at: datetime) -> Claim | None:
-    """Lease the oldest due delivery to this holder; nobody else gets it meanwhile.
+def claim(
+    session: Session,
+    *,
+    holder: str,
+    at: datetime,
+    closed: Collection[Way] = (),
+    served: Collection[int] = (),
+    only: Collection[str] | None = None,
+) -> Claim | None:
+    """Lease a due delivery to this holder; nobody else gets it meanwhile.
 
-    One at a time, just before it is sent: what nobody tried is never in doubt.
+    One at a time, just before it is sent: what nobody tried is never in doubt. Nothing is claimed
+    while the policy has dispatch stopped, which is read in this same transaction.
+
+    Args:
+        session: The transaction.
+        holder: Name of the worker.
+        at: Now.
+        closed: Ways out that are given a rest.
+        served: Suppliers that had their turn: others come first, then the oldest delivery.
+        only: The channels that this holder has; None takes every delivery, also those that nobody
+            can send, so that somebody hears of them.
     """
-    row = session.exec(
-        _select()
-        .where(Outbox.state == OutboxState.PENDING, col(Outbox.next_attempt_at) <= at)
-        .order_by(col(Outbox.id))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
-    if row is None:
+    if not policy.current(session).dispatch_enabled:
         return None
+    due = (
+        _select()
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Outbox.order_id))
+        .where(Outbox.state == OutboxState.PENDING, col(Outbox.next_attempt_at) <= at)
+        .where(*(~_goes(way) for way in closed))
+        .order_by(col(PurchaseOrder.supplier_id).in_(served), col(Outbox.id))
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Outbox)
+    )
+    if only is not None:
+        due = due.where(col(Outbox.channel).in_(only))
+    row = session.exec(due).one_or_none()
+    return None if row is None else _lease(session, row, holder=holder, at=at)
+
+
+def _goes(way: Way) -> ColumnElement[bool]:
+    """The deliveries that leave this way."""
+    channel, supplier_id = way
+    if supplier_id is None:
+        return col(Outbox.channel) == channel
+    return and_(col(Outbox.channel) == channel, col(PurchaseOrder.supplier_id) == supplier_id)
+
+
+def _lease(session: Session, row: Outbox, *, holder: str, at: datetime) -> Claim:
     attempts = row.attempts + 1
     _change(
         session, row.id, OutboxState.PENDING, state=OutboxState.CLAIMED, lease_holder=holder,
         lease_until=at + LEASE, attempts=attempts,
     )  # fmt: skip
-    number = session.exec(
-        select(PurchaseOrder.number).where(PurchaseOrder.id == row.order_id)
+    number, supplier_id = session.exec(
+        select(PurchaseOrder.number, PurchaseOrder.supplier_id).where(
+            PurchaseOrder.id == row.order_id
+        )
     ).one()
     payload, problem = _sealed(session, row.id, number)
     return Claim(
-        row.id, row.key, row.order_id, number, row.channel, payload, attempts, holder, problem
-    )
+        id=row.id, key=row.key, order_id=row.order_id, number=number, channel=row.channel,
+        payload=payload, attempts=attempts, holder=holder, supplier_id=supplier_id,
+        problem=problem,
+    )  # fmt: skip
 
 
 def _sealed(session: Session, row_id: int, number: str) -> tuple[Mapping[str, Any], str]:
@@ -215,21 +244,27 @@ def record_failed(
     at: datetime,
     is_idempotent: bool,
     is_surely_unsent: bool = False,
+    is_final: bool = False,
+    retry_after_s: int | None = None,
 ) -> OutboxState | None:
     """Record a failed attempt; returns the new state, None when the claim was lost.
 
-    A claim with a problem was never tried and is given up: trying again does not help.
+    A claim with a problem was never tried and is given up: trying again does not help. The next
+    attempt comes no sooner than the receiver asked for (``retry_after_s``).
     """
     failure = after_failure(
-        attempts=claim.attempts, is_idempotent=is_idempotent, is_surely_unsent=is_surely_unsent
-    )
+        attempts=claim.attempts, is_idempotent=is_idempotent,
+        is_surely_unsent=is_surely_unsent, is_final=is_final,
+    )  # fmt: skip
+    wish = timedelta(seconds=retry_after_s or 0)
+    delay = max(retry_delay(claim.key, attempts=claim.attempts), wish)
     state = OutboxState.DEAD if claim.problem else _STATE_AFTER[failure]
     statement = (
         update(Outbox)
         .where(*_held(claim))
         .values(
             state=state,
-            next_attempt_at=at + retry_delay(claim.key, attempts=claim.attempts),
+            next_attempt_at=at + delay,
             lease_until=None,
             lease_holder="",
             last_error=error[:500],

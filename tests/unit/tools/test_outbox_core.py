@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools.documents.core.table import order_csv
 from tools.outbox.core import MAX_ATTEMPTS, Failure, after_failure, delivery_key, retry_delay
-from tools.outbox.gateway import order_csv
 
 PAYLOAD: dict[str, Any] = {
     "key": "po:PO-1:v1:abc", "number": "PO-1", "revision": 1, "currency": "USD",
