@@ -29,9 +29,10 @@ from tools.errors import (
     NotFound,
     Stale,
 )
+from tools.purchasing.service.answering import record_answer
 from tools.purchasing.service.drafting import draft
 from tools.purchasing.service.reading import list_orders
-from tools.purchasing.service.receiving import Arrival, receive, record_answer
+from tools.purchasing.service.receiving import Arrival, receive
 from tools.purchasing.service.requesting import request_approval
 from tools.purchasing.service.revising import Change, cancel, revise
 from tools.purchasing.service.submitting import submit
@@ -676,9 +677,9 @@ def test_the_suppliers_answer_is_recorded(desk: Desk) -> None:
 
     with desk.database.write() as session:
         order = record_answer(
-            session, number="PO-2001", answer=OrderState.CONFIRMED, actor=desk.world.actors["paul"],
+            session, number="PO-2001", actor=desk.world.actors["paul"],
             clock=desk.clock, promise_on=NOW.date() + timedelta(days=9),
-        )  # fmt: skip
+        ).order  # fmt: skip
 
     assert (order.state, order.promise_on) == (
         OrderState.CONFIRMED, NOW.date() + timedelta(days=9),
@@ -822,8 +823,7 @@ class TestHarmlessText:
         paul = desk.world.actors["paul"]
         with database.write() as session:
             record_answer(
-                session, number="PO-2001", answer=OrderState.CONFIRMED, actor=paul,
-                clock=desk.clock, reason=self.TRICK,
+                session, number="PO-2001", actor=paul, clock=desk.clock, note=self.TRICK,
             )  # fmt: skip
             receive(
                 session, number="PO-2001", arrivals=[Arrival("WIDGET-A", 5)], actor=paul,

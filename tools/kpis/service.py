@@ -20,6 +20,7 @@ from tools.kpis import core
 from tools.kpis.core import Kpi
 from tools.offers.core import Delivery, on_time_in_full
 from tools.offers.service import exchange_rates
+from tools.positions.service import stands
 from tools.replenishment.service import latest_recommendations
 
 NAMES = (
@@ -140,7 +141,9 @@ def _otif(session: Session, start: date, today: date) -> Kpi:
     statement: Any = select(  # type: ignore[call-overload]
         Receipt.ordered_on, Receipt.received_on, Receipt.ordered_units, Receipt.received_units,
         Receipt.promised_on,
-    ).where(col(Receipt.received_on) >= start, col(Receipt.received_on) <= today)  # fmt: skip
+    ).where(
+        col(Receipt.received_on) >= start, col(Receipt.received_on) <= today, stands()
+    )  # fmt: skip
     otif = on_time_in_full([Delivery(*row) for row in session.execute(statement)])
     in_full = round((otif.strict or 0) * otif.count)
     return core.supplier_otif(otif.strict, in_full, otif.count)

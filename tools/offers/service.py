@@ -29,6 +29,7 @@ from tools.offers.core import (
     quoted_calendar_days,
 )
 from tools.offers.core import lead_time as lead_time_of
+from tools.positions.service import stands
 
 
 def offers(session: Session, item_id: int) -> list[Offer]:
@@ -185,7 +186,9 @@ def _deliveries(
         Receipt.supplier_id, Receipt.item_id, Receipt.ordered_on, Receipt.received_on,
         Receipt.ordered_units, Receipt.received_units, Receipt.promised_on,
     ).where(
-        col(Receipt.received_units) > 0, col(Receipt.received_on) >= col(Receipt.ordered_on)
+        col(Receipt.received_units) > 0,
+        col(Receipt.received_on) >= col(Receipt.ordered_on),
+        stands(),
     )  # fmt: skip
     if supplier_ids is not None:
         statement = statement.where(col(Receipt.supplier_id).in_(list(supplier_ids)))

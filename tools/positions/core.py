@@ -3,7 +3,8 @@
 Day 0 is today. ``daily`` arrays have one row per item and one column per day, today first.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -82,6 +83,42 @@ class StockPosition:
     def netted_position_units(self) -> int:
         """Inventory position after our own drafts, so that nothing is advised twice."""
         return self.inventory_position_units + self.drafted_units
+
+
+def in_parts(receipt: OpenReceipt, promised: Sequence[tuple[int, date]]) -> list[OpenReceipt]:
+    """Split an open balance by the days for which its parts are promised.
+
+    What arrived used up the earliest parts; what no part covers keeps the day of the whole. What a
+    carrier has are the earliest parts, and its expected day is theirs.
+
+    Args:
+        receipt: The whole balance.
+        promised: Units and day of each part of the line, earliest first; none is one part.
+
+    >>> whole = OpenReceipt(1, "PO-1", "confirmed", 300, None, None, True)
+    >>> parts = in_parts(whole, [(240, date(2026, 3, 8)), (60, date(2026, 3, 14))])
+    >>> [(part.units, part.promise_on.day) for part in parts]
+    [(240, 8), (60, 14)]
+    """
+    if not promised:
+        return [receipt]
+    kept: list[tuple[int, date | None]] = []
+    left = receipt.units
+    for units, day in reversed(promised):
+        if take := min(left, units):
+            kept.insert(0, (take, day))
+        left -= take
+    if left:
+        kept.insert(0, (left, receipt.promise_on))
+    parts, on_the_road = [], receipt.in_transit_units
+    for index, (units, on) in enumerate(kept):
+        shipped = min(units, on_the_road)
+        on_the_road -= shipped
+        eta_on = receipt.eta_on if shipped or index == 0 else None
+        parts.append(
+            replace(receipt, units=units, promise_on=on, in_transit_units=shipped, eta_on=eta_on)
+        )
+    return parts
 
 
 def due_offset_days(receipt: OpenReceipt, today: date, *, fallback_days: int) -> int:

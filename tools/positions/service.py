@@ -3,17 +3,25 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import case, func, or_
+from sqlalchemy import and_, case, func, or_
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlmodel import Session, col, select
 
-from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment
+from db.models.purchasing import (
+    LinePromise,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    Receipt,
+    Shipment,
+)
 from db.models.stock import StockLevel
-from db.types import OrderState, ShipmentStatus
-from tools.positions.core import DRAFT_LIFE_DAYS, OpenReceipt, StockPosition
+from db.types import OrderState, ReceiptKind, ShipmentStatus
+from tools.positions.core import DRAFT_LIFE_DAYS, OpenReceipt, StockPosition, in_parts
 
 ON_ORDER_STATES = (
     OrderState.PENDING_APPROVAL, OrderState.APPROVED, OrderState.SENT, OrderState.CONFIRMED,
@@ -120,8 +128,10 @@ def _open_receipts(
     """Open balances by pair: of submitted orders, and of our own recent drafts."""
     receipts: dict[Pair, list[OpenReceipt]] = {}
     drafts: dict[Pair, list[OpenReceipt]] = {}
-    for row in session.execute(_open_lines(location_id, item_ids, as_of)):
-        shipped = min(row.units, row.shipped or 0)
+    rows = session.execute(_open_lines(location_id, item_ids, as_of))
+    for _line, same in groupby(rows, key=lambda row: row.line_id):
+        parts = list(same)
+        row = parts[0]
         receipt = OpenReceipt(
             order_id=row.order_id,
             number=row.number,
@@ -130,11 +140,12 @@ def _open_receipts(
             promise_on=row.line_promise or row.order_promise,
             eta_on=row.eta_on,
             is_confirmed=row.state in CONFIRMED_STATES,
-            in_transit_units=shipped,
+            in_transit_units=min(row.units, row.shipped or 0),
             ordered_on=None if row.sent_at is None else row.sent_at.date(),
         )
         target = drafts if row.state == OrderState.DRAFT else receipts
-        target.setdefault((row.item_id, row.location_id), []).append(receipt)
+        promised = [(one.part_units, one.part_on) for one in parts if one.part_on is not None]
+        target.setdefault((row.item_id, row.location_id), []).extend(in_parts(receipt, promised))
     return receipts, drafts
 
 
@@ -145,6 +156,7 @@ def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date
     balance = col(line.ordered_units) - ended
     shipments = _shipments().subquery()
     statement: Any = select(  # type: ignore[call-overload]
+        col(line.id).label("line_id"),
         line.item_id,
         order.location_id,
         order.id.label("order_id"),  # type: ignore[attr-defined]
@@ -156,13 +168,16 @@ def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date
         col(order.promise_on).label("order_promise"),
         shipments.c.eta_on,
         shipments.c.shipped,
+        col(LinePromise.units).label("part_units"),
+        col(LinePromise.promise_on).label("part_on"),
     )
     return (
         statement.join(order, col(order.id) == col(line.order_id))
         .outerjoin(shipments, shipments.c.order_id == col(order.id))
+        .outerjoin(LinePromise, col(LinePromise.order_line_id) == col(line.id))
         .where(_is_open(as_of), balance > 0)
         .where(*_scope(col(line.item_id), col(order.location_id), location_id, item_ids))
-        .order_by(col(order.number))
+        .order_by(col(order.number), col(line.id), col(LinePromise.promise_on))
     )
 
 
@@ -190,3 +205,14 @@ def _shipments() -> Any:
         .group_by(col(Shipment.order_id))
     )
     return statement
+
+
+def stands() -> Any:
+    """Condition on receipts: ordered goods came, and the booking was not reversed."""
+    counter = aliased(Receipt)
+    is_reversed = (
+        select(counter.id)
+        .where(col(counter.reference) == col(Receipt.reference) + ":reversed")
+        .exists()
+    )
+    return and_(col(Receipt.kind) == ReceiptKind.RECEIPT, ~is_reversed)

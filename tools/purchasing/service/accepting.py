@@ -10,14 +10,22 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from db.models.purchasing import Approval, PurchaseOrder, PurchaseOrderLine, SupplierAnswer
-from db.types import Actor, ActorKind, AnswerState, ApprovalState, ItemStatus, OrderState
+from db.types import (
+    Actor,
+    ActorKind,
+    AnswerState,
+    ApprovalState,
+    ItemStatus,
+    OrderState,
+    Permission,
+)
 from tools.audit import service as audit
 from tools.catalog.service import resolve_item
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, Stale
-from tools.identity.core import can_approve, can_draft, is_within, with_article
-from tools.identity.service import actor_by_id
+from tools.identity.core import is_within
+from tools.identity.service import acting
 from tools.money import amount_spoken
 from tools.policy.service import approval_limit
 from tools.policy.service import current as current_policy
@@ -40,7 +48,8 @@ from tools.purchasing.service.answering import (
     check_scope,
     load_answer,
 )
-from tools.purchasing.service.drafting import company_total
+from tools.purchasing.service.authority import company_total
+from tools.purchasing.service.policing import broken as forbidden
 from tools.purchasing.service.promises import lines_now, put_promises
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.rows import content_of, lines_of, load, stale, step, write_revision
@@ -74,9 +83,9 @@ def decide_answer(
         number: Number of the answer, such as s-7.
         version: The version that was read; another current one refuses the decision.
         accept: Yes, or no.
-        actor: A person who may draft. A change that raises the total beyond what was approved,
-            moves a price beyond the policy's tolerance or sends another item needs somebody who
-            could approve the new total.
+        actor: A person who decides about orders. A change that raises the total beyond what was
+            approved, moves a price beyond the policy's tolerance or sends another item needs
+            somebody who could approve the new total.
         clock: Time.
         company: The rules of the house.
         reason: Why; needed to decline.
@@ -115,13 +124,10 @@ def decide_answer(
 
 
 def _person(session: Session, actor: Actor) -> Actor:
-    """Return the actor as the database knows them now, if that is a person who works on orders."""
+    """Return the actor as the database knows them now, if that is a person who decides."""
     if actor.kind is not ActorKind.HUMAN:
         raise Forbidden("only a person accepts what a supplier changed")
-    person = actor_by_id(session, actor.user_id)
-    if not can_draft(person.role):
-        raise Forbidden(f"{with_article(person.role)} does not decide about suppliers' answers")
-    return person
+    return acting(session, actor, Permission.DECIDE)
 
 
 def _claim(
@@ -298,7 +304,6 @@ def _check_authority(
     limit = approval_limit(session, actor)
     is_own = actor.user_id == order.requested_by_id
     rules = {
-        "role": not can_approve(actor.role),
         "limit": not is_within(limit, total),
         "separation_of_duties": is_own and total > policy.self_approval_limit_minor,
         "two_people": policy.two_person_above_minor is not None
@@ -307,10 +312,10 @@ def _check_authority(
     broken = [rule for rule, is_broken in rules.items() if is_broken]
     if broken:
         spoken = amount_spoken(total, company.currency)
-        raise Forbidden(
+        raise forbidden(
+            broken[0],
             f"accepting this needs somebody who could approve {spoken}, because {why}",
-            next_step="Somebody else must decide; or decline and order what is missing anew.",
-            details={"reason": broken[0]},
+            "Somebody else must decide; or decline and order what is missing anew.",
         )
 
 

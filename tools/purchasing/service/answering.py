@@ -15,13 +15,12 @@ from db.counters import next_number
 from db.models.catalog import Item, Location, Supplier
 from db.models.identity import User
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, SupplierAnswer
-from db.types import Actor, ActorKind, AnswerState, OrderState, Role
+from db.types import Actor, ActorKind, AnswerState, OrderState, Permission
 from tools.audit import service as audit
 from tools.catalog.service import resolve_item
 from tools.clock import Clock
-from tools.errors import Conflict, Forbidden, NotFound
-from tools.identity.core import can_draft, with_article
-from tools.identity.service import require_scope
+from tools.errors import Conflict, NotFound
+from tools.identity.service import acting, require_scope
 from tools.purchasing.core.answers import (
     AnswerCode,
     AnswerLine,
@@ -101,7 +100,7 @@ def record_answer(
         InvalidInput: The answer does not fit the order.
     """
     audit.lock(session)
-    check_may_record(actor)
+    check_may_record(session, actor)
     order = load(session, number)
     check_scope(session, order, actor)
     said = _resolved(session, order, lines, promise_on)
@@ -120,16 +119,14 @@ def record_answer(
     return AnswerRecorded(views(session, [order])[0], view)
 
 
-def check_may_record(actor: Actor) -> None:
+def check_may_record(session: Session, actor: Actor) -> None:
     """Refuse who may neither work on orders nor report from outside.
 
     Raises:
-        Forbidden: A viewer.
+        Forbidden: Role or key do not allow it, or the account was closed.
     """
-    is_machine = actor.kind is ActorKind.SYSTEM or actor.role is Role.SERVICE
-    if not is_machine and not can_draft(actor.role):
-        who = with_article(actor.role)
-        raise Forbidden(f"{who} may look at orders but not book what suppliers did")
+    if actor.kind is not ActorKind.SYSTEM:
+        acting(session, actor, Permission.RECEIVE)
 
 
 def check_scope(session: Session, order: PurchaseOrder, actor: Actor) -> None:
@@ -202,6 +199,29 @@ def answer_view(session: Session, row: SupplierAnswer) -> AnswerView:
         reason=row.reason,
         result_revision=row.result_revision,
     )
+
+
+def open_answer(session: Session, order: PurchaseOrder) -> SupplierAnswer | None:
+    """Return the proposal of an order that waits for a person."""
+    return session.exec(
+        select(SupplierAnswer)
+        .where(SupplierAnswer.order_id == order.id, SupplierAnswer.state == AnswerState.PROPOSED)
+        .execution_options(populate_existing=True)
+    ).first()
+
+
+def refuse_open_answer(session: Session, order: PurchaseOrder) -> None:
+    """Refuse to change an order under a proposal that a person has not decided about.
+
+    Raises:
+        Conflict: There is one; it is named.
+    """
+    if (row := open_answer(session, order)) is not None:
+        raise Conflict(
+            f"the supplier's answer {row.number!r} to {order.number!r} waits for a decision",
+            next_step="Accept or decline it first.",
+            details={"answer": row.number},
+        )
 
 
 def void_answers(session: Session, order: PurchaseOrder) -> list[str]:

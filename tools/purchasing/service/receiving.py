@@ -1,31 +1,53 @@
-"""What the supplier did: answered, delivered. Goods become stock in the same transaction."""
+"""Goods come in: they become stock in the same transaction, as a movement.
+
+Receipts are facts: none is changed or deleted (``reversing`` writes counter-entries). What nobody
+ordered is recorded, and never becomes usable stock by itself.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from db.models.catalog import Item
-from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Receipt
-from db.models.stock import StockLevel, StockMovement
-from db.types import Actor, MovementKind, OrderState
+from db.models.purchasing import PurchaseOrder, Receipt
+from db.types import Actor, MovementKind, OrderState, ReceiptKind
 from tools.audit import service as audit
 from tools.catalog.service import resolve_item
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import Conflict, InvalidInput
-from tools.purchasing.core.quantities import most_receivable
+from tools.errors import Conflict, InvalidInput, NotFound
+from tools.purchasing.core.quantities import MOST_UNITS, most_receivable
 from tools.purchasing.core.states import AWAITED
 from tools.purchasing.core.views import OrderView
-from tools.purchasing.service.drafting import check_may_draft
+from tools.purchasing.service.answering import (
+    check_may_record,
+    check_scope,
+    open_answer,
+    void_answers,
+)
+from tools.purchasing.service.delivery_notes import (
+    DeliveryNote,
+    is_reversed,
+    note_reference,
+    rows_of,
+    set_received,
+)
+from tools.purchasing.service.promises import lines_now
 from tools.purchasing.service.reading import views
-from tools.purchasing.service.rows import OrderLine, lines_of, load, stale, step, today
-from tools.text import plain_line, plain_text
+from tools.purchasing.service.rows import OrderLine, lines_of, load, step, today
+from tools.stock.service import move
+from tools.text import plain_line
 
-_LONGEST_REFERENCE = 60
+
+class Disposition(StrEnum):
+    """What becomes of goods that nobody ordered."""
+
+    QUARANTINE = "quarantine"  # they lie here, apart, until somebody decides
+    SEND_BACK = "send_back"  # they went back with the driver
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,15 @@ class Arrival:
     sku: str
     units: int
     rejected_units: int = 0
+
+
+@dataclass(frozen=True)
+class WrongArrival:
+    """Goods that are not on the order; an item we do not know can only go back."""
+
+    sku: str
+    units: int
+    disposition: Disposition = Disposition.SEND_BACK
 
 
 def receive(
@@ -47,6 +78,7 @@ def receive(
     clock: Clock,
     company: Company,
     received_on: date | None = None,
+    wrong: Sequence[WrongArrival] = (),
 ) -> OrderView:
     """Book a delivery of a sent order; the same ``reference`` again changes nothing.
 
@@ -59,124 +91,133 @@ def receive(
         clock: Time.
         company: The rules of the house.
         received_on: Day of arrival; today if not given.
+        wrong: What came with it and is not on the order.
 
     Raises:
-        Conflict: The order is not on its way.
+        Conflict: The order is not on its way, or the delivery note was booked with other content
+            or reversed.
         InvalidInput: An item is not on the order, a quantity is not positive, or more came than a
             tenth above what was ordered.
     """
     audit.lock(session)
-    check_may_draft(actor)
+    check_may_record(session, actor)
     order = load(session, number)
-    reference = plain_line(reference, longest=_LONGEST_REFERENCE + 1)
-    if not 1 <= len(reference) <= _LONGEST_REFERENCE:
-        raise InvalidInput(
-            f"a delivery note's number has 1 to {_LONGEST_REFERENCE} characters, got {reference!r}"
-        )
-    lines = _lines_by_item(session, order)
-    booked = _matched(session, order, lines, arrivals)
-    if _is_booked(session, order, reference):
+    check_scope(session, order, actor)
+    note = DeliveryNote(
+        order, note_reference(reference), received_on or today(clock, company), clock.now(), actor
+    )
+    booked = _matched(session, order, arrivals, is_alone=not wrong)
+    strays = _strays(session, order, wrong)
+    if _is_booked(session, note, booked, strays):
         return views(session, [order])[0]
     if order.state not in AWAITED:
         raise Conflict(
             f"order {order.number!r} is {order.state.value!r}: nothing is expected from it",
             details={"state": order.state.value},
         )
-    day = received_on or today(clock, company)
     for pair, arrival in booked:
-        _book(session, order, pair, arrival, reference=reference, on=day, at=clock.now())
-    _step_after(session, order, actor=actor, clock=clock, reference=reference, booked=booked)
+        _book(session, note, pair, arrival)
+    for position, (item, stray) in enumerate(strays, start=1):
+        _book_stray(session, note, item, stray, position)
+    _tell(session, note, booked, strays)
     return views(session, [order])[0]
-
-
-def record_answer(
-    session: Session,
-    *,
-    number: str,
-    answer: OrderState,
-    actor: Actor,
-    clock: Clock,
-    promise_on: date | None = None,
-    reason: str = "",
-) -> OrderView:
-    """Record the supplier's answer to a sent order: confirmed, changed or rejected.
-
-    Raises:
-        InvalidInput: It is none of the three.
-        Conflict: The order is not in a state that waits for this answer.
-    """
-    audit.lock(session)
-    check_may_draft(actor)
-    if answer not in (OrderState.CONFIRMED, OrderState.CHANGED, OrderState.REJECTED):
-        raise InvalidInput(f"a supplier confirms, changes or rejects, got {answer.value!r}")
-    order = load(session, number)
-    values: dict[str, Any] = {}
-    told = {"promise": promise_on.isoformat() if promise_on else None}
-    if answer is OrderState.CONFIRMED:
-        values["confirmed_at"] = clock.now()
-    if promise_on is not None:
-        values["promise_on"] = promise_on
-    step(
-        session, order, answer, actor=actor, action=f"order.{answer.value}", at=clock.now(),
-        reason=plain_text(reason, longest=500), told=told, **values,
-    )  # fmt: skip
-    return views(session, [order])[0]
-
-
-def _lines_by_item(session: Session, order: PurchaseOrder) -> dict[int, OrderLine]:
-    return {item.id: (line, item) for line, item in lines_of(session, order.id)}
 
 
 def _matched(
-    session: Session,
-    order: PurchaseOrder,
-    lines: dict[int, OrderLine],
-    arrivals: Sequence[Arrival],
+    session: Session, order: PurchaseOrder, arrivals: Sequence[Arrival], *, is_alone: bool
 ) -> list[tuple[OrderLine, Arrival]]:
+    lines = {item.id: (line, item) for line, item in lines_of(session, order.id)}
     booked: dict[int, tuple[OrderLine, Arrival]] = {}
     for arrival in arrivals:
         item = resolve_item(session, arrival.sku)
         if item.id not in lines or item.id in booked:
             where = "is not on" if item.id not in lines else "comes twice for"
-            raise InvalidInput(f"{item.sku!r} {where} order {order.number!r}")
-        if not 0 <= arrival.rejected_units <= arrival.units or arrival.units < 1:
+            raise InvalidInput(
+                f"{item.sku!r} {where} order {order.number!r}",
+                next_step="Book what nobody ordered as wrong goods: quarantined or sent back.",
+            )
+        if not 0 <= arrival.rejected_units <= arrival.units or not 1 <= arrival.units <= MOST_UNITS:
             raise InvalidInput(
                 f"{item.sku!r}: {arrival.units!r} received and {arrival.rejected_units!r} rejected "
                 "is not a delivery"
             )
         booked[item.id] = (lines[item.id], arrival)
-    if not booked:
+    if not booked and is_alone:
         raise InvalidInput("a delivery needs at least one item")
     return list(booked.values())
 
 
-def _is_booked(session: Session, order: PurchaseOrder, reference: str) -> bool:
-    prefix = f"{order.number}:{reference}:"
-    return (
-        session.exec(
-            select(Receipt.id).where(col(Receipt.reference).startswith(prefix, autoescape=True))
-        ).first()
-        is not None
-    )
+def _strays(
+    session: Session, order: PurchaseOrder, wrong: Sequence[WrongArrival]
+) -> list[tuple[Item | None, WrongArrival]]:
+    ordered = {item.id for _, item in lines_of(session, order.id)}
+    found = []
+    for stray in wrong:
+        item = _known(session, stray.sku)
+        if item is not None and item.id in ordered:
+            raise InvalidInput(f"{item.sku!r} is on order {order.number!r}: it is not wrong")
+        if not 1 <= stray.units <= MOST_UNITS:
+            raise InvalidInput(f"{stray.sku!r}: {stray.units!r} units are not a delivery")
+        if item is None and stray.disposition is Disposition.QUARANTINE:
+            raise InvalidInput(
+                f"{stray.sku!r} is no item of ours and cannot be kept",
+                next_step="Send it back, or add the item first.",
+            )
+        found.append((item, stray))
+    return found
 
 
-def _line_reference(order: PurchaseOrder, reference: str, line_number: int) -> str:
-    return f"{order.number}:{reference}:{line_number}"
+def _known(session: Session, sku: str) -> Item | None:
+    try:
+        return resolve_item(session, sku)
+    except (NotFound, InvalidInput):
+        return None
 
 
-def _book(
+def _is_booked(
     session: Session,
-    order: PurchaseOrder,
-    pair: OrderLine,
-    arrival: Arrival,
-    *,
-    reference: str,
-    on: date,
-    at: datetime,
-) -> None:
+    note: DeliveryNote,
+    booked: Sequence[tuple[OrderLine, Arrival]],
+    strays: Sequence[tuple[Item | None, WrongArrival]],
+) -> bool:
+    """Whether this note was booked before, with the same content.
+
+    Raises:
+        Conflict: With other content, or it was reversed.
+    """
+    rows = rows_of(session, note)
+    if not rows:
+        return False
+    if is_reversed(session, rows):
+        raise Conflict(
+            f"delivery note {note.reference!r} of {note.order.number!r} was booked and reversed",
+            next_step="Book what came under another reference.",
+        )
+    stands = {(row.reference, row.received_units, row.rejected_units) for row in rows}
+    asked = {
+        (note.name(str(line.line_number)), arrival.units, arrival.rejected_units)
+        for (line, _), arrival in booked
+    } | {
+        (note.name(f"x{position}"), stray.units, _sent_back(stray))
+        for position, (_, stray) in enumerate(strays, start=1)
+    }
+    if stands != asked:
+        raise Conflict(
+            f"delivery note {note.reference!r} of {note.order.number!r} was booked before with "
+            "other content",
+            next_step="Reverse that booking first, or give this delivery its own reference.",
+        )
+    return True
+
+
+def _sent_back(stray: WrongArrival) -> int:
+    return stray.units if stray.disposition is Disposition.SEND_BACK else 0
+
+
+def _book(session: Session, note: DeliveryNote, pair: OrderLine, arrival: Arrival) -> None:
     line, item = pair
     total = line.received_units + arrival.units
-    most = most_receivable(line.ordered_units)
+    most = most_receivable(line.ordered_units - line.short_closed_units)
     if total > most:
         raise InvalidInput(
             f"{item.sku!r}: {total:,} of {line.ordered_units:,} ordered would have come; at most "
@@ -184,96 +225,97 @@ def _book(
             next_step="Count again, or ask the supplier to take the rest back.",
             details={"most": most, "received": line.received_units},
         )
-    statement = (
-        update(PurchaseOrderLine)
-        .where(
-            col(PurchaseOrderLine.id) == line.id,
-            col(PurchaseOrderLine.received_units) == line.received_units,
+    promised = lines_now(session, note.order)[item.sku].promises
+    set_received(session, note.order, line, total)
+    name = note.name(str(line.line_number))
+    session.add(
+        Receipt(
+            reference=name,
+            supplier_id=note.order.supplier_id,
+            order_line_id=line.id,
+            item_id=line.item_id,
+            ordered_on=(note.order.sent_at or note.order.created_at).date(),
+            promised_on=(promised[0].promise_on if promised else None) or note.order.promise_on,
+            received_on=note.on,
+            ordered_units=line.ordered_units,
+            received_units=arrival.units,
+            rejected_units=arrival.rejected_units,
+            recorded_at=note.at,
+            recorded_by=note.actor.login,
         )
-        .values(received_units=total)
-        .execution_options(synchronize_session=False)
     )
-    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
-        raise stale(order)
-    name = _line_reference(order, reference, line.line_number)
-    session.add(_receipt(order, line, arrival, name=name, on=on, at=at))
     usable = arrival.units - arrival.rejected_units
     if usable:
-        _add_stock(session, order, item, usable, name=name, at=at)
-    session.refresh(line)
-
-
-def _receipt(
-    order: PurchaseOrder,
-    line: PurchaseOrderLine,
-    arrival: Arrival,
-    *,
-    name: str,
-    on: date,
-    at: datetime,
-) -> Receipt:
-    return Receipt(
-        reference=name,
-        supplier_id=order.supplier_id,
-        order_line_id=line.id,
-        item_id=line.item_id,
-        ordered_on=(order.sent_at or order.created_at).date(),
-        promised_on=line.promise_on or order.promise_on,
-        received_on=on,
-        ordered_units=line.ordered_units,
-        received_units=arrival.units,
-        rejected_units=arrival.rejected_units,
-        recorded_at=at,
-    )
-
-
-def _add_stock(
-    session: Session, order: PurchaseOrder, item: Item, units: int, *, name: str, at: datetime
-) -> None:
-    session.add(
-        StockMovement(
-            item_id=item.id,
-            location_id=order.location_id,
-            kind=MovementKind.RECEIPT,
-            units=units,
-            occurred_at=at,
-            reference=name,
-        )
-    )
-    statement = (
-        update(StockLevel)
-        .where(col(StockLevel.item_id) == item.id, col(StockLevel.location_id) == order.location_id)
-        .values(on_hand_units=StockLevel.on_hand_units + units, updated_at=at)
-        .execution_options(synchronize_session=False)
-    )
-    if session.execute(statement).rowcount == 0:  # type: ignore[attr-defined]
-        session.add(
-            StockLevel(
-                item_id=item.id, location_id=order.location_id, on_hand_units=units, updated_at=at
-            )
-        )
+        move(
+            session, item_id=item.id, location_id=note.order.location_id,
+            kind=MovementKind.RECEIPT, units=usable, reference=name, at=note.at,
+        )  # fmt: skip
     session.flush()
 
 
-def _step_after(
-    session: Session,
-    order: PurchaseOrder,
-    *,
-    actor: Actor,
-    clock: Clock,
-    reference: str,
-    booked: Sequence[tuple[OrderLine, Arrival]],
+def _book_stray(
+    session: Session, note: DeliveryNote, item: Item | None, stray: WrongArrival, position: int
 ) -> None:
-    open_units = sum(
-        max(0, line.ordered_units - line.received_units - line.short_closed_units)
-        for line, _ in lines_of(session, order.id)
+    """Record goods that nobody ordered; what is kept lies in quarantine."""
+    name = note.name(f"x{position}")
+    session.add(
+        Receipt(
+            reference=name,
+            supplier_id=note.order.supplier_id,
+            item_id=None if item is None else item.id,
+            ordered_on=(note.order.sent_at or note.order.created_at).date(),
+            received_on=note.on,
+            ordered_units=0,
+            received_units=stray.units,
+            rejected_units=_sent_back(stray),
+            recorded_at=note.at,
+            kind=ReceiptKind.WRONG_ITEM,
+            reason=f"not on the order: {plain_line(stray.sku, longest=120)}",
+            recorded_by=note.actor.login,
+        )
     )
-    to = OrderState.PARTIALLY_RECEIVED if open_units else OrderState.RECEIVED
-    told = {
-        "delivery_note": reference[:100],
+    if item is not None and stray.disposition is Disposition.QUARANTINE:
+        move(
+            session, item_id=item.id, location_id=note.order.location_id,
+            kind=MovementKind.RECEIPT, units=stray.units, quarantined_units=stray.units,
+            reference=name, at=note.at,
+        )  # fmt: skip
+    session.flush()
+
+
+def _tell(
+    session: Session,
+    note: DeliveryNote,
+    booked: Sequence[tuple[OrderLine, Arrival]],
+    strays: Sequence[tuple[Item | None, WrongArrival]],
+) -> None:
+    """Move the order on and tell the trail; a delivery of nothing but wrong goods moves nothing."""
+    order = note.order
+    told: dict[str, Any] = {
+        "delivery_note": note.reference,
         "units": {item.sku: arrival.units for (_, item), arrival in booked},
     }
+    if rejected := {i.sku: a.rejected_units for (_, i), a in booked if a.rejected_units}:
+        told["rejected"] = rejected
+    if strays:
+        told["wrong"] = [
+            [plain_line(stray.sku, longest=120), stray.units, stray.disposition.value]
+            for _, stray in strays
+        ]
+    if not booked:
+        audit.append(
+            session, at=note.at, actor=note.actor, action="order.wrong_goods",
+            object_id=order.number, after={"revision": order.revision, **told},
+        )  # fmt: skip
+        return
+    is_open = any(line.open_units for line in lines_now(session, order).values())
+    is_disputed = order.state is OrderState.CHANGED and open_answer(session, order) is not None
+    to = OrderState.CHANGED if is_disputed else OrderState.PARTIALLY_RECEIVED
+    if not is_open:
+        to = OrderState.RECEIVED
+        if voided := void_answers(session, order):
+            told["voided"] = voided
     step(
-        session, order, to, actor=actor, action="order.received", at=clock.now(), told=told,
-        closed_at=None if open_units else clock.now(),
+        session, order, to, actor=note.actor, action="order.received", at=note.at, told=told,
+        closed_at=None if is_open else note.at,
     )  # fmt: skip
