@@ -29,6 +29,7 @@ from db.models.identity import User
 from db.models.purchasing import Approval, PurchaseOrder
 from db.session import Database
 from db.types import Actor, RunState
+from tools import tracing
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, NotFound
@@ -172,6 +173,11 @@ class Conversations:
             self._run(claimed, on_event)
 
     def _run(self, claimed: records.Claim, on_event: Listener | None) -> None:
+        bound = tracing.bound(thread_id=claimed.thread_id, run_id=claimed.run_id)
+        with bound, tracing.span("turn", "") as outcome:
+            outcome.result = self._run_bound(claimed, on_event).value
+
+    def _run_bound(self, claimed: records.Claim, on_event: Listener | None) -> RunState:
         journal = self._journal(claimed, on_event)
         with self._heart.keep(claimed):
             try:
@@ -196,6 +202,7 @@ class Conversations:
                 is_ours = self._finish(claimed, bare, _apology(incident), RunState.FAILED)
         if not is_ours:
             raise Conflict(f"run {claimed.run_id} was cancelled; its answer is dropped")
+        return state
 
     def _journal(self, claimed: records.Claim, on_event: Listener | None) -> RunJournal:
         return RunJournal(

@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
@@ -131,23 +132,28 @@ class Background:
     def _waiting_runs(self) -> list[int]:
         """Return the oldest waiting run of each thread that nobody works on.
 
-        The worker of a cancelled run holds its thread until it has noticed.
+        Everybody's first one comes before anybody's second, so that a person who asks in a hundred
+        threads keeps nobody else waiting. The worker of a cancelled run holds its thread until it
+        has noticed.
         """
         now = self._system.clock.now()
         is_held = func.coalesce(col(Thread.lease_until) > now, False)
         with self._system.database.read() as session:
             rows = session.exec(
-                select(Run.id, Run.thread_id, Run.state, is_held)
+                select(Run.id, Run.thread_id, Run.state, is_held, Run.actor_id)
                 .join(Thread, col(Thread.id) == col(Run.thread_id))
                 .where(col(Run.state).in_((RunState.QUEUED, RunState.RUNNING)))
                 .order_by(col(Run.id))
             ).all()
-        busy = {thread for _, thread, state, held in rows if held or state is RunState.RUNNING}
-        first: dict[str, int] = {}
-        for run_id, thread, _state, _held in rows:
-            if thread not in busy:
-                first.setdefault(thread, run_id)
-        return list(first.values())
+        is_busy = [held or state is RunState.RUNNING for _, _, state, held, _ in rows]
+        busy = {row[1] for row, taken in zip(rows, is_busy, strict=True) if taken}
+        turns = Counter(row[4] for row, taken in zip(rows, is_busy, strict=True) if taken)
+        first: dict[str, tuple[int, int]] = {}
+        for run_id, thread, _state, _held, actor in rows:
+            if thread not in busy and thread not in first:
+                first[thread] = (turns[actor], run_id)
+                turns[actor] += 1
+        return [run_id for _turn, run_id in sorted(first.values())]
 
     def _execute(self, run_id: int) -> None:
         with bound(run_id=run_id):

@@ -167,6 +167,8 @@ async def _on_database(request: Request, error: Exception) -> ProblemResponse:
     if not is_passing(error):
         raise error
     logger.warning("database unavailable", extra={"why": type(error).__name__})
+    if metrics := getattr(request.app.state, "metrics", None):
+        metrics.database_errors.labels(type(error).__name__).inc()
     body = problem(
         503,
         code="unavailable",

@@ -18,7 +18,7 @@ from tools.outbox import service as outbox
 from tools.outbox.core import Breaker, Claim, Outcome, Settlement, Way, failed, outcome
 from tools.outbox.gateway import Channel
 from tools.purchasing.service.submitting import mark_sent, take_back
-from tools.tracing import bound
+from tools.tracing import bound, span
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +78,9 @@ class Courier:
             self._served = {claim.supplier_id} | (
                 set() if claim.supplier_id in self._served else self._served
             )
-            with bound(delivery_key=claim.key):
+            with bound(delivery_key=claim.key), span("delivery", claim.channel) as told:
                 done.append(self._attempt(claim))
+                told.result = str(done[-1].state or "lost")
             self.hear(done[-1])
         return done
 

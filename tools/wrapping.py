@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from db.session import SessionFactory
 from db.types import Actor
+from tools import tracing
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Forbidden, QuartermasterError
@@ -76,6 +77,12 @@ class Tool:
 
     def call(self, context: ToolContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Run the tool and return the envelope; expected errors come back as data."""
+        with tracing.span("tool", self.name) as outcome:
+            envelope = self._envelope(context, arguments)
+            outcome.result = str(envelope.get("error", "ok"))
+        return envelope
+
+    def _envelope(self, context: ToolContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
             parsed = self.arguments.model_validate(dict(arguments))
         except ValidationError as error:
