@@ -1,8 +1,8 @@
 """The REST door: routes, gate, problems and the background work, as one FastAPI application."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -16,10 +16,14 @@ from api.bootstrap import System
 from api.gate import Gate
 from api.limits import Meter
 from api.logging import configure_logging
+from api.metrics import Metrics
 from api.patience import head_protocol
 from api.problems import Problem
 from api.routes import approvals, health, items, orders, overview, sessions, threads, users
+from api.routes import metrics as metrics_route
 from api.signin import Doorkeeper
+from api.telemetry import traces_to
+from tools import tracing
 
 TITLE = "Quartermaster"
 API_VERSION = "1.0.0"  # of the surface: grows with additive changes, /v1 stays
@@ -42,13 +46,16 @@ def create_app(system: System) -> RestDoor:
     """Build the application; the caller keeps the system and closes it."""
     background = Background(system)
 
+    metrics = Metrics(system.database, system.clock)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        background.start()
-        try:
-            yield
-        finally:
-            await run_in_threadpool(background.stop)
+        with _listening(system, metrics):
+            background.start()
+            try:
+                yield
+            finally:
+                await run_in_threadpool(background.stop)
 
     app = RestDoor(
         title=TITLE,
@@ -63,14 +70,29 @@ def create_app(system: System) -> RestDoor:
     app.state.background = background
     app.state.doorkeeper = Doorkeeper(system.settings)
     app.state.meter = Meter(system.settings)
+    app.state.metrics = metrics
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(metrics_route.router)
     v1 = APIRouter(prefix="/v1")
     for routes in (threads, approvals, items, orders, overview, sessions, users):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.add_middleware(Gate, settings=system.settings, meter=app.state.meter)
     return app
+
+
+@contextmanager
+def _listening(system: System, metrics: Metrics) -> Iterator[None]:
+    """Let the metrics, and a collector of traces if there is one, hear of every span."""
+    endpoint = system.settings.otel_endpoint
+    with ExitStack() as stack:
+        stack.callback(tracing.listen(metrics))
+        if endpoint:
+            traces = traces_to(endpoint)
+            stack.callback(traces.close)
+            stack.callback(tracing.listen(traces))
+        yield
 
 
 def render_openapi(app: FastAPI) -> str:
