@@ -1,6 +1,6 @@
 """The whole schema in one place: importing this module registers every table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, MetaData, event, text
 from sqlmodel import SQLModel
@@ -49,6 +49,13 @@ def append_only_statements(dialect: str, tables: Sequence[str] = APPEND_ONLY) ->
                 f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
             ]
     return statements
+
+
+def guards(dialect: str, tables: Collection[str]) -> set[str]:
+    """Return the names of the triggers that must stand when these tables exist."""
+    endings = ("no_update", "no_delete") if dialect == "sqlite" else ("no_change", "no_truncate")
+    guarded = (table for table in APPEND_ONLY if table in tables)
+    return {f"{table}_{ending}" for table in guarded for ending in endings}
 
 
 @event.listens_for(SQLModel.metadata, "after_create")

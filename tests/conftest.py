@@ -151,12 +151,24 @@ def _sqlite(template: Path, tmp_path: Path) -> Iterator[Database]:
 
 
 def _postgres(template: str) -> Iterator[Database]:
-    name = f"qm_{uuid.uuid4().hex[:12]}"
-    _administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    opened = Database(_url(name), session_info=AUDIT_INFO)
+    url = new_postgres(template=_url(template))
+    opened = Database(url, session_info=AUDIT_INFO)
     yield opened
     opened.close()
-    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+    drop_postgres(url)
+
+
+def new_postgres(*, template: str = "") -> str:
+    """Make a database on the test server, empty or as a copy; return its address."""
+    name = f"qm_{uuid.uuid4().hex[:12]}"
+    copied = f' TEMPLATE "{make_url(template).database}"' if template else ""
+    _administer(f'CREATE DATABASE "{name}"{copied}')
+    return _url(name)
+
+
+def drop_postgres(url: str) -> None:
+    """Drop a database of the test server."""
+    _administer(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
 
 
 def _url(name: str) -> str:
