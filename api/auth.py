@@ -1,56 +1,192 @@
-"""Who is asking: an API key in the ``Authorization`` header, nothing else."""
+"""Who is asking: an API key or a token in the ``Authorization`` header, or a signed-in browser.
+
+The one place where the HTTP door checks what a key allows: a route names the permission that it
+needs (``ActorDep`` of the module ``dependencies`` reads; the others say theirs); a route that
+changes something and names none is closed to restricted keys.
+"""
 
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from sqlmodel import Session, select
 from starlette.concurrency import run_in_threadpool
 
 from api.bootstrap import System
+from api.signin import Doorkeeper
 from db.models.identity import ApiKey
-from db.types import Actor
-from tools.errors import NotAuthenticated
-from tools.identity.core import read_key
-from tools.identity.service import authenticate
+from db.types import Actor, Permission
+from tools.errors import Forbidden, NotAuthenticated
+from tools.identity import service as identity
+from tools.identity.core import read_key, require_key
+from tools.signin import service as sessions
+from tools.signin.service import SEEN_EVERY, SignedIn
 from tools.tracing import bind
 
+COOKIE = "__Host-qm_session"  # only over https; the prefix ties it to this host alone
+PLAIN_COOKIE = "qm_session"  # on a loopback address without TLS
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOTED_LATELY = timedelta(seconds=50)  # inside the minute in which the service notes nothing anew
 
 _bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="qm_<environment>_<id>_<secret>",
-    description="An API key that belongs to a person; `quartermaster` creates it.",
+    description="An API key that belongs to a person (`quartermaster keys create`), or a JWT of "
+    "the configured identity provider.",
 )
+browser_cookie = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    description="A signed-in browser (`POST /v1/session`); a request that changes something must "
+    "come from our own pages (`Sec-Fetch-Site` or `Origin`).",
+)
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def doorkeeper(request: Request) -> Doorkeeper:
+    """Return the door's keeper."""
+    keeper: Doorkeeper = request.app.state.doorkeeper
+    return keeper
 
 
 async def current_actor(
     request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    needs: SecurityScopes,
+    credentials: Credentials,
+    _in_cookie: Annotated[str | None, Depends(browser_cookie)],
 ) -> Actor:
-    """Return the person behind the key; the log of this request names them from here on.
+    """Return the person who asks; the log of this request names them from here on.
 
     Raises:
-        NotAuthenticated: There is no key, or not one of ours, or it expired.
+        NotAuthenticated: There is no key, token or session, or it is not valid.
+        Forbidden: The key does not allow what the route needs, or another site sent the request.
     """
-    system: System = request.app.state.system
-    if credentials is None:
-        raise NotAuthenticated(
-            "this needs an API key", next_step="Send 'Authorization: Bearer qm_...'."
-        )
-    actor = await run_in_threadpool(_authenticated, system, credentials.credentials)
+    actor = await run_in_threadpool(_actor, request, credentials)
+    _check_permission(actor, needs.scopes, is_safe=request.method in SAFE)
     bind(actor=actor.login)
     return actor
 
 
-def _authenticated(system: System, key: str) -> Actor:
+def _actor(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Actor:
+    system: System = request.app.state.system
+    if credentials is None:
+        return signed_in(request).actor
+    token = credentials.credentials
+    if token.startswith("qm_"):
+        return _by_key(system, token)
+    keeper = doorkeeper(request)
+    claims = keeper.read_token(token)
+    with system.database.read() as session:
+        return sessions.linked_actor(
+            session, issuer=claims.issuer, subject=claims.subject,
+            verified_email=claims.email if keeper.by_email else "",
+        )  # fmt: skip
+
+
+def _check_permission(actor: Actor, needs: list[str], *, is_safe: bool) -> None:
+    wanted = [Permission(name) for name in needs] or ([Permission.READ] if is_safe else [])
+    for permission in wanted:
+        require_key(actor, permission)
+    if not wanted and actor.permissions is not None:
+        raise Forbidden(
+            "this takes a key without restrictions, or a sign-in", details={"reason": "key"}
+        )
+
+
+def signed_in(request: Request) -> SignedIn:
+    """Return the browser's session; its use is noted once a minute.
+
+    Raises:
+        NotAuthenticated: There is none, or it ended.
+        Forbidden: The request changes something and comes from another site.
+    """
+    token = session_token(request)
+    if not token:
+        raise NotAuthenticated(
+            "this needs an API key or a session", next_step="Send 'Authorization: Bearer qm_...'."
+        )
+    check_same_origin(request, is_required=True)
+    system: System = request.app.state.system
+    lifetimes = doorkeeper(request).lifetimes
+    with system.database.read() as session:
+        found = sessions.find_session(session, token, clock=system.clock, lifetimes=lifetimes)
+    if system.clock.now() - found.last_seen_at >= SEEN_EVERY:
+        with system.database.write() as session:
+            found = sessions.find_session(session, token, clock=system.clock, lifetimes=lifetimes)
+    return found
+
+
+def session_token(request: Request) -> str:
+    """Return the token in the cookie, empty without one; over https only the prefixed name."""
+    return request.cookies.get(cookie_name(request), "")
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of the cookie, which depends on whether it can be marked secure."""
+    return COOKIE if is_secure(request) else PLAIN_COOKIE
+
+
+def is_secure(request: Request) -> bool:
+    """Whether the browser talks to us over TLS: itself, or with a proxy of ours before us."""
+    system: System = request.app.state.system
+    return system.settings.behind_tls or request.url.scheme == "https"
+
+
+def check_same_origin(request: Request, *, is_required: bool) -> None:
+    """Refuse a request that changes something unless it comes from our own pages.
+
+    Browsers say so in ``Sec-Fetch-Site``; older ones in ``Origin``.
+
+    Args:
+        request: The request.
+        is_required: Whether it must say at all: with a cookie, yes.
+
+    Raises:
+        Forbidden: It comes from elsewhere, or does not say.
+    """
+    if request.method in SAFE:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        is_ours = site == "same-origin"
+    elif origin is not None:
+        is_ours = origin.partition("://")[2] == request.headers.get("host")
+    else:
+        is_ours = not is_required
+    if not is_ours:
+        raise Forbidden(
+            "this request does not come from our own pages",
+            next_step="Programs use an API key instead of a cookie.",
+            details={"reason": "cross_site"},
+        )
+
+
+def confirm_person(request: Request, actor: Actor, password: str) -> None:
+    """Let a person show with their password that it is them; a wrong one is counted.
+
+    Raises:
+        NotAuthenticated: It is not their password, or the account waits after wrong ones.
+        TooManyRequests: Too many attempts in a minute.
+    """
+    system: System = request.app.state.system
+    doorkeeper(request).count_attempt(actor.login)
+    with system.database.read() as session:
+        question = identity.ask_password(session, system.clock, user_id=actor.user_id)
+    is_right = question.fits(password)  # slow: not in a transaction
+    with system.database.write() as session:
+        identity.note_password(session, question, is_right=is_right, clock=system.clock)
+    if not is_right:
+        raise identity.wrong_password(question)
+
+
+def _by_key(system: System, key: str) -> Actor:
     """Authenticate without the write lock, except once a minute to note the key's use."""
     with system.database.read() as session:
         if _was_noted_lately(session, key, system.clock.now()):
-            return authenticate(session, key, clock=system.clock)
+            return identity.authenticate(session, key, clock=system.clock)
     with system.database.write() as session:
-        return authenticate(session, key, clock=system.clock)
+        return identity.authenticate(session, key, clock=system.clock)
 
 
 def _was_noted_lately(session: Session, key: str, now: datetime) -> bool:

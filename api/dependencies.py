@@ -49,6 +49,12 @@ async def _metered_actor(
 
 SystemDep = Annotated[System, Depends(_system)]
 ActorDep = Annotated[Actor, Depends(_metered_actor)]
+# A restricted key opens a route that changes something only if the route names a permission.
+TalkerDep = Annotated[Actor, Security(_metered_actor, scopes=["read"])]
+DrafterDep = Annotated[Actor, Security(_metered_actor, scopes=["draft"])]
+DeciderDep = Annotated[Actor, Security(_metered_actor, scopes=["decide"])]
+ReceiverDep = Annotated[Actor, Security(_metered_actor, scopes=["receive"])]
+AdminDep = Annotated[Actor, Security(_metered_actor, scopes=["admin"])]
 MeterDep = Annotated[Meter, Depends(_meter)]
 BackgroundDep = Annotated[Background, Depends(_background)]
 

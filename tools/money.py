@@ -1,5 +1,7 @@
 """Money as people read it, and in company currency."""
 
+from decimal import Decimal, InvalidOperation
+
 from tools.errors import InvalidInput
 
 _DIGITS = {
@@ -34,6 +36,25 @@ def amount_spoken(minor: int, currency: str) -> str:
     """
     whole, dot, rest = amount_text(minor, currency).partition(".")
     return f"{int(whole):,}{dot}{rest} {currency}"
+
+
+def read_amount(text: str, currency: str) -> int:
+    """Return an amount that a person wrote, in minor units.
+
+    Raises:
+        InvalidInput: It is not an amount, negative, too large, or finer than the currency is.
+
+    >>> read_amount("2500", "USD"), read_amount("7.50", "USD"), read_amount("1500", "JPY")
+    (250000, 750, 1500)
+    """
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    scaled = amount.scaleb(minor_digits(currency)) if amount.is_finite() else amount
+    if not scaled.is_finite() or not 0 <= scaled <= 10**15 or scaled != int(scaled):
+        raise InvalidInput(f"an amount of {currency} is written like 2500.00, got {text[:40]!r}")
+    return int(scaled)
 
 
 def company_minor(

@@ -47,5 +47,6 @@ _SENTENCES = {
     "stale": "a-31 changed since version 1",
     "conflict": "a-31 was already approved by mona",
     "forbidden": "21,000.00 USD is above your limit of 10,000.00 USD",
+    "too_many_requests": "too many passwords were tried for this login",
     "unavailable": "the server is not ready",
 }

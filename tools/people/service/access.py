@@ -9,7 +9,7 @@ from db.models.identity import ExternalIdentity, User, UserScope
 from db.types import Actor, ScopeKind
 from tools.audit import service as audit
 from tools.clock import Clock
-from tools.errors import Conflict, InvalidInput, NotFound
+from tools.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tools.identity.core import check_password, password_hash
 from tools.identity.service import require_admin
 from tools.people.service.accounts import (
@@ -22,7 +22,13 @@ from tools.people.service.accounts import (
 
 
 def set_password(
-    session: Session, login: str, password: str, *, clock: Clock, by: Actor | None
+    session: Session,
+    login: str,
+    password: str,
+    *,
+    clock: Clock,
+    by: Actor | None,
+    is_confirmed: bool = False,
 ) -> None:
     """Give a person a password; all their sessions end.
 
@@ -33,16 +39,24 @@ def set_password(
         login: Whose password.
         password: Checked against length and the first guesses.
         clock: Time.
-        by: The person, who has shown who they are, or an admin; None while a database is set up.
+        by: The person or an admin; None while a database is set up.
+        is_confirmed: Whether the person showed with their password that it is them. A key alone
+            does not do: who found one could sign in with it, and sign, for good.
 
     Raises:
         NotFound: Nobody has the login.
         InvalidInput: It is too short or too well known.
-        Forbidden: ``by`` is neither.
+        Forbidden: ``by`` is neither, or their own is not confirmed.
     """
     audit.lock(session)
     user = load_user(session, login)
     is_own = by is None or by.user_id == user.id
+    if by is not None and is_own and not is_confirmed:
+        raise Forbidden(
+            "your own password is changed with the one that counts now",
+            next_step="Sign in and change it, or ask another administrator for a first one.",
+            details={"reason": "own_account"},
+        )
     who = by if by is not None and is_own else require_admin(session, by)
     normal = check_password(password, login=user.login, name=user.name)
     user.password_hash = password_hash(normal, secrets.token_bytes(16))
