@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 from sqlmodel import Session, col, select
 
+from api.channels import build_channels
 from api.settings import Settings
 from db.exclusive import alone
 from db.models.audit import AuditEvent
@@ -75,7 +76,7 @@ class System:
         """The ways out of the house, by the name that an outbox row carries."""
         with self._lazy:
             if self._channels is None:
-                self._channels = _build_channels(self.settings)
+                self._channels = build_channels(self.settings, self.clock)
             return self._channels
 
     @property
@@ -164,9 +165,6 @@ def company_of(settings: Settings) -> Company:
     return Company(
         currency=settings.company_currency,
         timezone=settings.timezone,
-        approval_ttl=timedelta(hours=settings.approval_ttl_hours),
-        self_approval_limit_minor=settings.self_approval_limit,
-        price_tolerance_bp=settings.price_tolerance_bp,
         carrying_rate=settings.carrying_rate,
     )
 
@@ -272,13 +270,6 @@ def _shared_start(folder: Path, start: datetime) -> datetime:
     written.write_text(json.dumps({"real_s": real_s, "demo": start.isoformat()}))
     written.replace(path)
     return start
-
-
-def _build_channels(settings: Settings) -> Mapping[str, "Channel"]:
-    from tools.outbox.gateway import DropFolder
-
-    folder = DropFolder(settings.outgoing_dir)
-    return {folder.name: folder}
 
 
 def _build_conversations(system: System) -> "Conversations":

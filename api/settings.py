@@ -15,12 +15,19 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from api.settings_delivery import DeliverySettings
 from tools.errors import InvalidInput
 
 PREFIX = "QM_"
 TEST_PREFIX = "QM_TEST_"
+# What the policy says now, by the field that says it.
+MOVED = {
+    "QM_APPROVAL_TTL_HOURS": "approval.expires_after_hours",
+    "QM_SELF_APPROVAL_LIMIT": "approval.self_approval_limit",
+    "QM_PRICE_TOLERANCE_BP": "tolerances.price_move_percent",
+}
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -40,7 +47,7 @@ def _default_database_url(validated: dict[str, Any]) -> str:
     return f"sqlite:///{path}"
 
 
-class Settings(BaseSettings):
+class Settings(DeliverySettings):
     """All settings; frozen, secrets hidden from ``repr``."""
 
     model_config = SettingsConfigDict(
@@ -136,19 +143,6 @@ class Settings(BaseSettings):
     timezone: str = Field(
         default="UTC", description="IANA name of the zone whose days are planning days."
     )
-    approval_ttl_hours: int = Field(
-        default=24, ge=1, le=24 * 30, description="How long an approval request waits, hours."
-    )
-    self_approval_limit: int = Field(
-        default=1_000_000, ge=0,
-        description="Above this nobody approves an own request, whatever the role; minor units "
-        "of the company currency (1000000 is 10,000.00).",
-    )  # fmt: skip
-    price_tolerance_bp: int = Field(
-        default=200, ge=0, le=10_000,
-        description="A price that moved more than this since drafting voids the approval; "
-        "hundredths of a percent.",
-    )  # fmt: skip
     carrying_rate: float = Field(
         default=0.25, ge=0, le=2, allow_inf_nan=False,
         description="Cost of holding inventory, fraction of its value a year.",
@@ -351,6 +345,12 @@ def _refuse_unknown(names: Mapping[str, str]) -> None:
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper.startswith(TEST_PREFIX) or upper in known:
             continue
+        if upper in MOVED:
+            raise InvalidInput(
+                f"{upper} is not a setting any more: the approval policy says it, in {MOVED[upper]}",
+                next_step="Unset it; see `quartermaster policy show` and docs/policy.md.",
+                details={"policy_field": MOVED[upper]},
+            )
         near = difflib.get_close_matches(upper, known, n=1, cutoff=0.6)
         hint = f"Did you mean {near[0]}?" if near else "docs/configuration.md lists them all."
         raise InvalidInput(
