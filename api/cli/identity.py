@@ -48,33 +48,86 @@ def terminal_actor(system: "System", settings: "Settings", as_login: str | None)
     return actor
 
 
-def administrator(system: "System", settings: "Settings", as_login: str | None) -> "Actor | None":
-    """Return who may add people and make keys here; None while the database is being set up.
+def administrator(
+    system: "System", settings: "Settings", as_login: str | None, *, about: str = ""
+) -> "Actor | None":
+    """Return who may change people, keys and rates here; None while the database is being set up.
 
-    The local operator may: the database file is theirs. On a shared database and with a key it
-    takes an administrator. Before there is a person (on a shared database: a key), anybody who can
-    open the database sets it up.
+    An administrator does. Until one can sign in (has a key or a password), whoever holds a local
+    database file may, and on a shared database whoever opens it before there is any key.
+
+    Args:
+        system: The system.
+        settings: Whose key and login count.
+        as_login: What ``--as`` says.
+        about: Login of the person whose role, limit or scope it is about: never one's own.
+
+    Raises:
+        Forbidden: Neither, or it is about oneself.
     """
     key = _api_key(settings)
     if not key and not _is_set_up(system):
         return None
-    if not key and system.database.is_sqlite and as_login is None:
-        return _operator(system, settings.user)
-    actor = terminal_actor(system, settings, as_login)
-    if key and actor.role is not Role.ADMIN:
-        raise Forbidden(f"{actor.login!r} is {actor.role.value}; this takes an administrator")
-    return actor
+    is_trusted = not key and system.database.is_sqlite and _may_set_up(system)
+    find = _anybody if is_trusted and as_login is None else terminal_actor
+    actor = find(system, settings, as_login)
+    if actor is not None and actor.role is Role.ADMIN:
+        return actor
+    who = settings.user if actor is None else actor.login
+    if is_trusted and who != about:
+        return None
+    raise Forbidden(
+        f"nobody changes their own role, limit, scope or account, so {who!r} does not"
+        if is_trusted
+        else f"{who!r} is no administrator; this takes one",
+        next_step="An administrator does it with a key of their own, or here with --as LOGIN.",
+    )
 
 
-def _operator(system: "System", login: str) -> "Actor | None":
-    """Return the person at a local database, or None when they have no account in it yet."""
+def key_maker(
+    system: "System", settings: "Settings", as_login: str | None, owner: str | None
+) -> "Actor | None":
+    """Return who makes or revokes a key: its person, or whom ``administrator`` finds."""
+    if _is_set_up(system) and (_api_key(settings) or system.database.is_sqlite):
+        actor = _anybody(system, settings, as_login)
+        if actor is not None and actor.login == owner:
+            return actor
+    return administrator(system, settings, as_login)
+
+
+def key_owner(system: "System", key_id: str) -> str | None:
+    """Return the login of a key's person."""
+    from sqlmodel import col, select
+
+    from db.models.identity import ApiKey, User
+
+    owner = select(User.login).join(ApiKey, col(ApiKey.user_id) == col(User.id))
+    with system.database.read() as session:
+        return session.exec(owner.where(ApiKey.key_id == key_id)).first()
+
+
+def known_here(system: "System", settings: "Settings", as_login: str | None) -> None:
+    """Refuse somebody unknown on a shared database, or with a key that is not valid."""
+    if _api_key(settings) or as_login or (not system.database.is_sqlite and _is_set_up(system)):
+        terminal_actor(system, settings, as_login)
+
+
+def _anybody(system: "System", settings: "Settings", as_login: str | None) -> "Actor | None":
+    try:
+        return terminal_actor(system, settings, as_login)
+    except NotFound:  # nobody has an account under the name of this terminal's user yet
+        return None
+
+
+def _may_set_up(system: "System") -> bool:
     from tools.identity import service as identity
 
     with system.database.read() as session:
         try:
-            return identity.actor_by_login(session, login)
-        except NotFound:
-            return None
+            identity.require_admin(session, None)
+        except Forbidden:
+            return False
+    return True
 
 
 def somebody(system: "System", settings: "Settings", role: str) -> str | None:
