@@ -4,7 +4,24 @@ from typing import Annotated
 
 import typer
 
-from api.cli import audit, chat, decide, demo, doctor, keys, look, operate, rates, supply, users
+from api.cli import (
+    answers,
+    audit,
+    chat,
+    decide,
+    deliveries,
+    demo,
+    doctor,
+    keys,
+    look,
+    operate,
+    rates,
+    receipts,
+    stock,
+    suppliers,
+    supply,
+    users,
+)
 
 HELP = (
     "Inventory operations in a terminal: see what to order, ask why, draft, decide.\n\n"
@@ -60,9 +77,16 @@ app.command(rich_help_panel="Operate")(operate.ingest)
 app.command(rich_help_panel="Operate")(operate.plan)
 app.command(rich_help_panel="Operate")(operate.deliver)
 app.command(rich_help_panel="Operate")(supply.settle)
+app.command(name="short-close", rich_help_panel="Operate")(supply.short_close)
+app.command(rich_help_panel="Operate")(supply.close)
 app.command(rich_help_panel="Operate")(rates.rate)
 app.command(rich_help_panel="Operate")(operate.serve)
+app.command(rich_help_panel="Operate")(deliveries.work)
+app.add_typer(answers.app, name="answers", rich_help_panel="Decide")
+app.add_typer(receipts.app, name="receipts", rich_help_panel="Operate")
+app.add_typer(stock.app, name="stock", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
+app.add_typer(suppliers.app, name="suppliers", rich_help_panel="Operate")
 app.add_typer(users.app, name="users", rich_help_panel="Operate")
 app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
 

@@ -1,6 +1,7 @@
 """Follows an order or a tracking number to where the goods are."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -13,6 +14,8 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput, NotFound
 from tools.offers.core import quoted_note
+from tools.purchasing.core.answers import Promise, spread
+from tools.purchasing.service.promises import stored_promises
 from tools.shipments.core import days_late, expected_on, hours_since
 
 _ARRIVED = (OrderState.RECEIVED, OrderState.CLOSED)
@@ -39,7 +42,10 @@ def shipment_view(
     supplier = session.get_one(Supplier, order.supplier_id)
     events = _events(session, shipment)
     lines = _lines(session, order, shipment)
-    promise = order.promise_on or min((p for *_, p in lines if p is not None), default=None)
+    dues = [due for _, due in lines if due is not None]
+    is_split = any("promises" in line for line, _ in lines)
+    first = min(dues, default=None)  # of several days the next one counts
+    promise = first if is_split else order.promise_on or first
     is_delivered = order.state in _ARRIVED
     status = ShipmentStatus.UNKNOWN if shipment is None else shipment.status
     due = expected_on(
@@ -126,6 +132,7 @@ def _lines(
         .order_by(col(PurchaseOrderLine.line_number))
     )
     rows = session.exec(statement).all()
+    parts = stored_promises(session, [line.id for line, _ in rows])
     shipped = None if shipment is None or len(rows) != 1 else shipment.shipped_units
     return [
         (
@@ -134,10 +141,33 @@ def _lines(
                 "ordered": line.ordered_units,
                 "shipped": shipped,
                 "received": line.received_units,
-                "balance": line.ordered_units - line.received_units - line.short_closed_units,
+                "balance": _balance(line),
                 "uom": item.uom,
+                **_parts(line, parts),
             },
-            line.promise_on,
+            _due(line, parts),
         )
         for line, item in rows
     ]
+
+
+def _balance(line: PurchaseOrderLine) -> int:
+    return max(0, line.ordered_units - line.received_units - line.short_closed_units)
+
+
+def _split(line: PurchaseOrderLine, parts: Mapping[int, list[Promise]]) -> list[Promise]:
+    """The open balance by the days it is promised for; empty when it has one day only."""
+    return spread(parts[line.id], _balance(line)) if line.id in parts else []
+
+
+def _parts(line: PurchaseOrderLine, parts: Mapping[int, list[Promise]]) -> dict[str, Any]:
+    named = [
+        {"units": one.units, "promise": one.promise_on.isoformat() if one.promise_on else None}
+        for one in _split(line, parts)
+    ]
+    return {"promises": named} if named else {}
+
+
+def _due(line: PurchaseOrderLine, parts: Mapping[int, list[Promise]]) -> date | None:
+    days = [one.promise_on for one in _split(line, parts) if one.promise_on is not None]
+    return min(days, default=line.promise_on)

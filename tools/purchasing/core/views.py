@@ -6,6 +6,7 @@ from typing import Any
 
 from db.types import OrderState
 from tools.money import amount_text
+from tools.purchasing.core.answers import Promise
 from tools.purchasing.core.content import digest
 from tools.purchasing.core.states import NEXT_ACTION
 
@@ -41,6 +42,8 @@ class LineView:
     amount_minor: int
     promise_on: date | None
     recommendation_id: int | None
+    short_closed_units: int = 0
+    promises: tuple[Promise, ...] = ()  # of the open balance, where it has several days
 
     @property
     def packs(self) -> int | None:

@@ -16,7 +16,9 @@ from db.models.purchasing import (
 )
 from db.types import ApprovalState, OrderState
 from tools.catalog.service import resolve_item, resolve_supplier
+from tools.purchasing.core.answers import Promise, spread
 from tools.purchasing.core.views import Check, LineView, OrderPage, OrderView, PendingApproval
+from tools.purchasing.service.promises import stored_promises
 from tools.purchasing.service.rows import load
 
 
@@ -162,11 +164,16 @@ def _add_lines(session: Session, ids: list[int], found: _Around) -> None:
         .order_by(col(PurchaseOrderLine.order_id), col(PurchaseOrderLine.line_number))
         .execution_options(populate_existing=True)
     )
-    for line, item, offer in session.exec(statement):
-        found.lines.setdefault(line.order_id, []).append(_line_view(line, item, offer))
+    rows = session.exec(statement).all()
+    parts = stored_promises(session, [line.id for line, _, _ in rows])
+    for line, item, offer in rows:
+        view = _line_view(line, item, offer, parts.get(line.id, ()))
+        found.lines.setdefault(line.order_id, []).append(view)
 
 
-def _line_view(line: PurchaseOrderLine, item: Item, offer: SupplierItem | None) -> LineView:
+def _line_view(
+    line: PurchaseOrderLine, item: Item, offer: SupplierItem | None, parts: Sequence[Promise]
+) -> LineView:
     balance = line.ordered_units - line.received_units - line.short_closed_units
     return LineView(
         line=line.line_number,
@@ -183,4 +190,6 @@ def _line_view(line: PurchaseOrderLine, item: Item, offer: SupplierItem | None) 
         amount_minor=line.amount_minor,
         promise_on=line.promise_on,
         recommendation_id=line.recommendation_id,
+        short_closed_units=line.short_closed_units,
+        promises=tuple(spread(parts, max(0, balance))) if parts else (),
     )

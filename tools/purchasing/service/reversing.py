@@ -282,9 +282,13 @@ def _step_back(
     )  # fmt: skip
 
 
-def receipts_of(session: Session, order: PurchaseOrder) -> Sequence[Receipt]:
-    """Return everything that came and went of an order, in the order of booking."""
-    prefix = f"{order.number}:"
+def receipts_of(session: Session, number: str) -> Sequence[Receipt]:
+    """Return everything that came and went of an order, in the order of booking.
+
+    Raises:
+        NotFound: There is no such order.
+    """
+    prefix = f"{load(session, number).number}:"
     return session.exec(
         select(Receipt)
         .where(col(Receipt.reference).startswith(prefix, autoescape=True))
