@@ -347,7 +347,7 @@ def _refuse_unknown(names: Mapping[str, str]) -> None:
             continue
         if upper in MOVED:
             raise InvalidInput(
-                f"{upper} is not a setting any more: the approval policy says it, in {MOVED[upper]}",
+                f"{upper} is no setting any more: the approval policy says it, in {MOVED[upper]}",
                 next_step="Unset it; see `quartermaster policy show` and docs/policy.md.",
                 details={"policy_field": MOVED[upper]},
             )

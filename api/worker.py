@@ -7,13 +7,16 @@ dies in between leaves a lease that runs out; ``tools.outbox.service`` says what
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Event
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from db.session import Database
 from db.types import Actor, OutboxState
 from tools.approvals import service as approvals
 from tools.audit import service as audit
 from tools.clock import Clock
-from tools.errors import ExternalError, InvalidInput
+from tools.errors import ExternalError, InvalidInput, QuartermasterError
 from tools.outbox import service as outbox
 from tools.outbox.core import Breaker, Claim, Outcome, Settlement, Way, failed, outcome
 from tools.outbox.gateway import Channel
@@ -21,6 +24,8 @@ from tools.purchasing.service.submitting import mark_sent, take_back
 from tools.tracing import bound, span
 
 logger = logging.getLogger(__name__)
+
+ROUND_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,6 @@ class Delivery:
     channel: str = ""
 
 
-def _nobody(_delivery: Delivery) -> None:
-    """Hear of a delivery and do nothing."""
-
-
 @dataclass
 class Courier:
     """Sends what is due and remembers, while it lives, who failed and whose turn it was.
@@ -51,7 +52,6 @@ class Courier:
         takes_all: Whether it also takes what none of its channels can send, and gives that up so
             that somebody hears of it. A terminal does not: the server may have the channel.
         is_stopping: Asked before each claim; what was claimed is finished.
-        hear: Told of every attempt: where the numbers are counted.
     """
 
     database: Database
@@ -60,7 +60,6 @@ class Courier:
     holder: str
     takes_all: bool = True
     is_stopping: Callable[[], bool] = field(default=lambda: False)
-    hear: Callable[[Delivery], None] = _nobody
     _breakers: dict[Way, Breaker] = field(default_factory=dict)
     _served: set[int] = field(default_factory=set)
 
@@ -170,9 +169,14 @@ def release_expired(database: Database, channels: Mapping[str, Channel], *, cloc
 
 
 def expire_due(database: Database, *, clock: Clock) -> int:
-    """Close the approval requests that waited too long; returns how many."""
-    with database.write() as session:
-        return approvals.expire_due(session, clock=clock)
+    """Close the approval requests that waited too long, each for itself; returns how many."""
+    with database.read() as session:
+        due = approvals.list_due(session, clock=clock)
+    closed = 0
+    for number in due:
+        with database.write() as session:
+            closed += approvals.close_due(session, number, clock=clock)
+    return closed
 
 
 def settle(
@@ -214,6 +218,20 @@ def work(courier: Courier) -> list[Delivery]:
     finally:
         sent = courier.round()
     return sent
+
+
+def run(courier: Courier, stopping: Event) -> None:
+    """Work until told to stop; a round that fails is logged and the next one tried.
+
+    What dead workers left behind is freed first. What is being sent when the stop comes is
+    finished and recorded.
+    """
+    while not stopping.is_set():
+        try:
+            work(courier)
+        except (SQLAlchemyError, QuartermasterError):  # the database may be back next time
+            logger.exception("round of deliveries failed")
+        stopping.wait(ROUND_EVERY_S)
 
 
 def _sent(channel: Channel | None, claim: Claim) -> str:

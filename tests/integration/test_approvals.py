@@ -12,7 +12,7 @@ from db.types import ApprovalState, Decision, OrderState
 from tests.conftest import NOW
 from tests.factories_orders import Desk
 from tools.approvals.core import DecisionOutcome
-from tools.approvals.service import expire_due, get_approval, list_approvals
+from tools.approvals.service import close_due, get_approval, list_approvals, list_due
 from tools.errors import (
     ApprovalRequired,
     Conflict,
@@ -369,11 +369,13 @@ class TestExpire:
         desk = Desk(database, tmp_path)
         desk.pending()
         with desk.database.write() as session:
-            assert expire_due(session, clock=desk.clock) == 0
+            assert list_due(session, clock=desk.clock) == []
+            assert not close_due(session, "a-31", clock=desk.clock)
 
         desk.clock.at = NOW + timedelta(hours=24)
         with desk.database.write() as session:
-            assert expire_due(session, clock=desk.clock) == 1
+            assert list_due(session, clock=desk.clock) == ["a-31"]
+            assert close_due(session, "a-31", clock=desk.clock)
 
         assert desk.approval_state() == "expired"
         assert desk.order().state is OrderState.DRAFT

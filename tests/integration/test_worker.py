@@ -260,7 +260,7 @@ class TestFailure:
 def test_requests_run_out(database: Database, tmp_path: Path) -> None:
     desk = Desk(database, tmp_path)
     desk.pending()
-    desk.clock.at = NOW + desk.company.approval_ttl
+    desk.clock.at = NOW + timedelta(hours=24)
 
     assert expire_due(desk.database, clock=desk.clock) == 1
     assert expire_due(desk.database, clock=desk.clock) == 0
@@ -272,7 +272,7 @@ def test_a_failure_to_close_requests_stops_no_delivery(
     desk = Desk(sqlite_database, tmp_path / "outgoing")
     desk.approved()
     desk.ask(desk.draft(duplicate_reason="x").order.number)
-    desk.clock.at = NOW + desk.company.approval_ttl
+    desk.clock.at = NOW + timedelta(hours=24)
     with desk.database.write() as session:
         session.execute(text("UPDATE purchase_order SET state = 'closed' WHERE number = 'PO-2002'"))
 

@@ -30,6 +30,19 @@ class Why:
 
 
 @dataclass(frozen=True)
+class SignatureView:
+    """A person's name under a request, as every rendering shows it: who, when, meaning what."""
+
+    login: str
+    name: str
+    at: datetime
+    meaning: str
+    reason: str
+    channel: str
+    is_reauthenticated: bool
+
+
+@dataclass(frozen=True)
 class ApprovalView:
     """A request with everything a person must see before deciding.
 
@@ -63,6 +76,10 @@ class ApprovalView:
     thread_id: str | None
     checks: tuple[Check, ...]
     why: tuple[Why, ...]
+    required_signatures: int = 1
+    needs_reauthentication: bool = False
+    policy_version: int | None = None
+    signatures: tuple[SignatureView, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -113,8 +130,12 @@ def read_edits(edits: Sequence[Mapping[str, Any]] | None) -> tuple[Edit, ...]:
     return tuple(found)
 
 
-def answered(decision: Decision, *, actor_name: str, order: str, reason: str) -> str:
-    """Return the sentence that tells what was decided."""
+def answered(
+    decision: Decision, *, actor_name: str, order: str, reason: str, missing: int = 0
+) -> str:
+    """Return the sentence that tells what was decided; ``missing`` signatures are still to come."""
+    if decision is Decision.APPROVE and missing:
+        return f"{actor_name} signed {order}; another person must sign before it leaves"
     said = f": {reason}" if reason else ""
     return {
         Decision.APPROVE: f"{actor_name} approved {order}; it is on its way to the supplier",

@@ -1,14 +1,14 @@
 """A person's decision, in one transaction with everything that follows from it.
 
-Only doors import this module. A refusal is raised, and the transaction of a refused decision is
-rolled back with it: the request stays pending, and the door's log, not the trail, tells of it.
+Only doors import this module. A refusal is raised, and what the refused decision did is rolled back
+with it: the request stays as it was. The door then calls ``tell_refusal`` in the transaction around
+it, so that the trail tells who tried what and which rule stopped them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item
@@ -16,16 +16,18 @@ from db.models.identity import User
 from db.models.planning import Recommendation
 from db.models.purchasing import (
     Approval,
+    ApprovalSignature,
     PurchaseOrder,
     PurchaseOrderLine,
     PurchaseOrderRevision,
 )
-from db.types import Actor, ApprovalState, Decision, OrderState
+from db.types import Actor, ApprovalState, Decision, OrderState, Permission
 from tools.approvals.core import (
     MEANINGS,
     ApprovalView,
     DecisionOutcome,
     Edit,
+    SignatureView,
     Why,
     answered,
     read_edits,
@@ -33,16 +35,20 @@ from tools.approvals.core import (
 from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, Stale
-from tools.identity.core import can_approve, with_article
-from tools.identity.service import actor_by_id
-from tools.purchasing.core.content import is_same
+from tools.errors import Conflict, Forbidden, InvalidInput
+from tools.identity.service import acting
+from tools.policy import service as policies
 from tools.purchasing.core.views import Check
+from tools.purchasing.service.authority import company_total, signatures_needed
+from tools.purchasing.service.drafting import check_order_scope
+from tools.purchasing.service.pending import change_pending, check_open, load_approval
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.requesting import expire, request_approval
 from tools.purchasing.service.revising import Change, revise
 from tools.purchasing.service.rows import step
-from tools.purchasing.service.submitting import submit
+from tools.purchasing.service.signing import check_signer, refuse_a_second_time, signatures_of
+from tools.purchasing.service.submitting import check_content, check_releasable, submit
+from tools.purchasing.service.timing import has_run_out, steady
 from tools.text import plain_text
 
 
@@ -62,7 +68,7 @@ def get_approval(session: Session, number: str) -> ApprovalView:
     Raises:
         NotFound: There is no such request.
     """
-    return _view(session, _load(session, number))
+    return _view(session, load_approval(session, number))
 
 
 def decide(
@@ -78,13 +84,16 @@ def decide(
     reason: str = "",
     edits: Sequence[Mapping[str, Any]] | None = None,
     fingerprint: str | None = None,
+    reauthenticated: bool = False,
 ) -> DecisionOutcome:
     """Record what a person decided about a pending request, and do what follows from it.
 
-    ``approve`` puts the order into the outbox. ``edit`` makes a new revision with a new request in
-    the editor's name, who then approves it alone only within the limit for own orders.
+    ``approve`` signs. With the last signature that is needed the order goes into the outbox; before
+    that the request stays open at its next version. ``edit`` makes a new revision with a new
+    request in the editor's name, who then approves it alone only within the limit for own orders.
     ``reject`` makes the order a draft again. ``respond`` leaves the request open and keeps
-    ``reason`` as the answer.
+    ``reason`` as the answer. An order is judged by the policy in force now, not when it was asked
+    for.
 
     Args:
         session: The transaction; everything happens in it or nothing.
@@ -92,35 +101,43 @@ def decide(
         version: The version that the person saw.
         decision: What they said.
         actor: Who they are.
-        clock: Time.
+        clock: Time; a machine's clock gives way to the database's.
         company: The rules of the house.
         channel: The door: rest, cli, slack, web.
-        reason: In their words; needed to respond.
+        reason: In their words; needed to respond, and for what the policy calls unusual.
         edits: For ``edit``: a list of ``{"sku", "quantity"}``.
         fingerprint: What they saw, at least 12 digits of it, if the door knows.
+        reauthenticated: Whether they entered their password with this decision.
 
     Raises:
         NotFound: There is no such request.
         Stale: It is not what the person saw; ``details`` holds what is current.
         Conflict: It was decided already, ran out, or the world changed.
-        Forbidden: Role, limit or separation of duties do not allow it.
+        Forbidden: Role, limit, scope, separation of duties or another rule of the policy do not
+            allow it; ``details['rule']`` names the rule.
         InvalidInput: The answer or the edits are missing or wrong.
     """
     audit.lock(session)
-    approval = _load(session, number)
+    clock = steady(session, clock)
+    approval = load_approval(session, number)
     order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
-    _check_open(session, approval, order, version=version, fingerprint=fingerprint)
+    check_open(session, approval, order, version=version, fingerprint=fingerprint)
     said = _Said(
-        decision, actor_by_id(session, actor.user_id), plain_text(reason, longest=500), channel,
-        clock, company,
+        decision, _decider(session, actor, approval), plain_text(reason, longest=500), channel,
+        clock, company, is_reauthenticated=reauthenticated,
     )  # fmt: skip
-    _check_said(approval, said)
+    _check_said(session, approval, order, said)
     changes = [Change(edit.sku, edit.quantity) for edit in _edits(decision, edits)]
-    _record(session, approval, said)
-    approval = _follow(session, approval, order, said, changes)
+    missing = _sign(session, approval, order, said) if decision is Decision.APPROVE else 0
+    if not missing:
+        _record(session, approval, said)
+        approval = _follow(session, approval, order, said, changes)
     session.refresh(approval)
     session.refresh(order)
-    message = answered(decision, actor_name=said.actor.name, order=order.number, reason=said.reason)
+    message = answered(
+        decision, actor_name=said.actor.name, order=order.number, reason=said.reason,
+        missing=missing,
+    )  # fmt: skip
     return DecisionOutcome(_view(session, approval), order.number, order.state.value, message)
 
 
@@ -134,25 +151,39 @@ class _Said:
     channel: str
     clock: Clock
     company: Company
+    is_reauthenticated: bool
 
 
 def _edits(decision: Decision, edits: Sequence[Mapping[str, Any]] | None) -> tuple[Edit, ...]:
     return read_edits(edits) if decision is Decision.EDIT else ()
 
 
-def _check_said(approval: Approval, said: _Said) -> None:
+def _decider(session: Session, actor: Actor, approval: Approval) -> Actor:
+    """Return the person as they are now; a role or key that does not decide is refused."""
+    try:
+        return acting(session, actor, Permission.DECIDE)
+    except Forbidden as error:
+        error.details |= {
+            "rule": error.details.get("reason", "role"),
+            "required_role": approval.required_role,
+        }
+        raise
+
+
+def _check_said(session: Session, approval: Approval, order: PurchaseOrder, said: _Said) -> None:
     """Refuse a decision that this person may not make, or not any more.
 
-    Limit, separation of duties and freshness of an approval are ``submit``'s to check; its refusal
-    takes the whole transaction back.
+    Limit, separation of duties and freshness of an approval are for signatures and ``submit`` to
+    check; their refusal takes the whole transaction back.
     """
-    if not can_approve(said.actor.role):
-        raise Forbidden(
-            f"{with_article(said.actor.role)} does not decide about orders",
-            details={"reason": "role", "required_role": approval.required_role},
+    check_order_scope(session, said.actor, order)
+    ran_out = has_run_out(session, approval.expires_at, said.clock)
+    if ran_out and said.decision is not Decision.REJECT:
+        raise Conflict(
+            f"approval {approval.number!r} ran out",
+            next_step="Ask for a new one.",
+            details={"reason": "expired", "rule": "expired"},
         )
-    if approval.expires_at <= said.clock.now() and said.decision is not Decision.REJECT:
-        raise Conflict(f"approval {approval.number!r} ran out", details={"reason": "expired"})
     if said.decision is Decision.RESPOND and not said.reason:
         raise InvalidInput("an answer needs its text", next_step="Say what to answer.")
 
@@ -187,88 +218,24 @@ def _follow(
     return approval
 
 
-def expire_due(session: Session, *, clock: Clock) -> int:
-    """Close the requests that waited too long; returns how many."""
-    audit.lock(session)
-    due = session.exec(
-        select(Approval, PurchaseOrder)
-        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Approval.order_id))
-        .where(Approval.state == ApprovalState.PENDING, col(Approval.expires_at) <= clock.now())
+def list_due(session: Session, *, clock: Clock, most: int = 100) -> list[str]:
+    """Return the numbers of requests that waited too long, oldest first."""
+    now = steady(session, clock).now()
+    statement = (
+        select(Approval.number)
+        .where(Approval.state == ApprovalState.PENDING, col(Approval.expires_at) <= now)
         .order_by(col(Approval.id))
-        .execution_options(populate_existing=True)
-    ).all()
-    return sum(expire(session, order, approval, clock=clock) for approval, order in due)
-
-
-def _load(session: Session, number: str) -> Approval:
-    wanted = number.strip().lower()
-    wanted = f"a-{wanted}" if wanted.isdigit() else wanted
-    approval = session.exec(
-        select(Approval).where(Approval.number == wanted).execution_options(populate_existing=True)
-    ).one_or_none()
-    if approval is None:
-        raise NotFound(
-            f"there is no approval request {number!r}", next_step="List the open requests."
-        )
-    return approval
-
-
-def _check_open(
-    session: Session,
-    approval: Approval,
-    order: PurchaseOrder,
-    *,
-    version: int,
-    fingerprint: str | None,
-) -> None:
-    """Refuse a decision about something that is decided, void or not what the person saw."""
-    if approval.state is not ApprovalState.PENDING:
-        raise _closed(session, approval, order)
-    seen_other = fingerprint is not None and not is_same(fingerprint, approval.fingerprint)
-    if approval.version == version and approval.revision == order.revision and not seen_other:
-        return
-    raise Stale(
-        f"approval {approval.number!r} changed since you saw it: it is about revision "
-        f"{approval.revision} of {order.number!r} now",
-        next_step="Look at it again before you decide.",
-        details=_current(approval, order),
+        .limit(most)
     )
+    return list(session.exec(statement))
 
 
-def _closed(session: Session, approval: Approval, order: PurchaseOrder) -> Conflict:
-    details = _current(approval, order)
-    if approval.state is ApprovalState.VOID:
-        newer = session.exec(
-            select(Approval.number).where(
-                Approval.order_id == order.id, Approval.state == ApprovalState.PENDING
-            )
-        ).one_or_none()
-        return Stale(
-            f"approval {approval.number!r} was for revision {approval.revision} of "
-            f"{order.number!r}; current is revision {order.revision}",
-            next_step="Look at the current revision.",
-            details={**details, "current_approval": newer},
-        )
-    if approval.state is ApprovalState.EXPIRED:
-        text = f"approval {approval.number!r} ran out; ask for a new one"
-        return Conflict(text, details={**details, "reason": "expired"})
-    decider = session.get(User, approval.decided_by_id)
-    at = f" {approval.decided_at:%H:%M}" if approval.decided_at else ""
-    details |= {
-        "reason": "already_decided",
-        "decided_by": decider.login if decider else "",
-        "decided_at": approval.decided_at.isoformat() if approval.decided_at else None,
-    }
-    by = decider.login if decider else "somebody"
-    return Conflict(f"already {approval.state.value} by {by}{at}", details=details)
-
-
-def _current(approval: Approval, order: PurchaseOrder) -> dict[str, Any]:
-    return {
-        "current_version": approval.version,
-        "current_revision": order.revision,
-        "state": approval.state.value,
-    }
+def close_due(session: Session, number: str, *, clock: Clock) -> bool:
+    """Close one request that waited too long, in a transaction of its own; False if it did not."""
+    audit.lock(session)
+    approval = load_approval(session, number)
+    order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
+    return expire(session, order, approval, clock=steady(session, clock))
 
 
 _STATE_AFTER: Mapping[Decision, ApprovalState] = {
@@ -282,39 +249,62 @@ _STATE_AFTER: Mapping[Decision, ApprovalState] = {
 def _record(session: Session, approval: Approval, said: _Said) -> None:
     """Compare-and-set the decision on the version that was seen, and tell the trail."""
     before = approval.version
-    statement = (
-        update(Approval)
-        .where(
-            col(Approval.number) == approval.number,
-            col(Approval.version) == before,
-            col(Approval.state) == ApprovalState.PENDING,
-        )
-        .values(
-            state=_STATE_AFTER[said.decision],
-            version=before + 1,
-            decision=said.decision,
-            decided_by_id=said.actor.user_id,
-            decided_at=said.clock.now(),
-            meaning=MEANINGS[said.decision],
-            reason=said.reason,
-            channel=said.channel,
-        )
-        .execution_options(synchronize_session=False)
+    change_pending(
+        session, approval, state=_STATE_AFTER[said.decision], decision=said.decision,
+        decided_by_id=said.actor.user_id, decided_at=said.clock.now(),
+        meaning=MEANINGS[said.decision], reason=said.reason, channel=said.channel,
+    )  # fmt: skip
+    _tell(session, approval, said, before, f"approval.{said.decision.value}")
+
+
+def _sign(session: Session, approval: Approval, order: PurchaseOrder, said: _Said) -> int:
+    """Put the person's name under the request; returns how many names are still missing.
+
+    With too few names the request stays open at its next version: everything that would stop the
+    order is checked now, so that nobody signs what cannot leave, and again with the last name.
+    """
+    signed = signatures_of(session, approval)
+    refuse_a_second_time(signed, said.actor.user_id, approval.number)
+    mine = _signature(approval, said)
+    company = said.company
+    policy = policies.in_force(session, clock=said.clock, company=company)
+    total = company_total(session, order, company)
+    needed = signatures_needed(policy, approval, total)
+    missing = needed - len(signed) - 1
+    if missing > 0:
+        check_content(session, order, approval)
+        check_signer(session, order, approval, signature=mine, policy=policy, company=company)
+        check_releasable(
+            session, order, approval, policy=policy, clock=said.clock, company=company
+        )  # fmt: skip
+        before = approval.version
+        change_pending(session, approval, required_signatures=needed)
+        _tell(session, approval, said, before, "approval.signed")
+    session.add(mine)
+    session.flush()
+    return max(missing, 0)
+
+
+def _signature(approval: Approval, said: _Said) -> ApprovalSignature:
+    return ApprovalSignature(
+        approval_id=approval.id,
+        user_id=said.actor.user_id,
+        printed_name=said.actor.name,
+        signed_at=said.clock.now(),
+        meaning=MEANINGS[Decision.APPROVE],
+        reason=said.reason,
+        channel=said.channel,
+        fingerprint=approval.fingerprint,
+        is_reauthenticated=said.is_reauthenticated,
     )
-    is_ours = session.execute(statement).rowcount == 1  # type: ignore[attr-defined]
-    session.refresh(approval)
-    if not is_ours:
-        order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
-        raise _closed(session, approval, order)
-    _tell(session, approval, said, before)
 
 
-def _tell(session: Session, approval: Approval, said: _Said, version: int) -> None:
+def _tell(session: Session, approval: Approval, said: _Said, version: int, action: str) -> None:
     audit.append(
         session,
         at=said.clock.now(),
         actor=said.actor,
-        action=f"approval.{said.decision.value}",
+        action=action,
         object_id=approval.number,
         before={"state": ApprovalState.PENDING.value, "version": version},
         after={
@@ -367,7 +357,24 @@ def _view(session: Session, approval: Approval) -> ApprovalView:
         thread_id=approval.thread_id,
         checks=tuple(Check(**check) for check in written.checks),
         why=_why(session, order),
+        required_signatures=approval.required_signatures,
+        needs_reauthentication=approval.needs_reauthentication,
+        policy_version=approval.policy_version,
+        signatures=_signatures(session, approval),
     )
+
+
+def _signatures(session: Session, approval: Approval) -> tuple[SignatureView, ...]:
+    found = []
+    for one in signatures_of(session, approval):
+        signer = session.get(User, one.user_id)
+        found.append(
+            SignatureView(
+                signer.login if signer else "", one.printed_name, one.signed_at, one.meaning,
+                one.reason, one.channel, one.is_reauthenticated,
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _why(session: Session, order: PurchaseOrder) -> tuple[Why, ...]:

@@ -19,7 +19,7 @@ from tools.audit.core.chain import document_hash
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, Stale
-from tools.identity.core import effective_limit, with_article
+from tools.identity.core import can_approve, effective_limit, is_within, with_article
 from tools.identity.service import actor_by_id
 from tools.money import amount_text
 from tools.policy.core.document import UNLIMITED, PolicyDocument, policy_of
@@ -92,6 +92,21 @@ def highest_limit(session: Session) -> int | None:
     limits = [_own_limit(role, own, by_role) for role, own in people]
     known = [limit for limit in limits if limit is not None]
     return None if len(known) < len(limits) else max(known, default=0)
+
+
+def able_to_approve(session: Session, amount_minor: int) -> frozenset[int]:
+    """Return the ids of the active people whose limit covers an amount of company currency."""
+    by_role = role_limits(session)
+    people = session.exec(
+        select(col(User.id), col(User.role), col(User.approval_limit_minor)).where(
+            col(User.is_active).is_(True)
+        )
+    )
+    return frozenset(
+        user_id
+        for user_id, role, own in people
+        if can_approve(role) and is_within(_own_limit(role, own, by_role), amount_minor)
+    )
 
 
 def _own_limit(role: Role, own: int | None, by_role: Mapping[Role, int | None]) -> int | None:

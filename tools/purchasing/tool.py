@@ -11,8 +11,8 @@ from db.types import OrderState, Role
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput
-from tools.identity.service import role_limits
 from tools.money import amount_text
+from tools.policy.service import role_limits
 from tools.purchasing.core.content import digest as short
 from tools.purchasing.core.views import OrderView
 from tools.purchasing.service import drafting, reading, requesting, revising
@@ -238,6 +238,7 @@ def draft_json(made: DraftOutcome, company: Company) -> dict[str, Any]:
             "required": True,
             "rule": made.rule.sentence if made.rule else blocked,
             "approver_role": made.rule.role.value if made.rule else None,
+            "signatures": made.rule.signatures if made.rule else None,
             "your_limit": None if limit is None else amount_text(limit, company.currency),
         },
         "digest": order.digest,
@@ -255,6 +256,7 @@ def request_json(
         "revision": approval.revision,
         "status": approval.state.value,
         "approver_role": approval.required_role,
+        "signatures": approval.required_signatures,
         "rule": approval.rule,
         "limit": None if limit is None else amount_text(limit, company.currency),
         "total": amount_text(approval.total_minor, approval.currency),

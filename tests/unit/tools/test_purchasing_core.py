@@ -281,7 +281,7 @@ LIMITS: dict[Role, int | None] = {
 def _role(total: int, *, is_approved: bool = True, highest: int | None = 10_000_000) -> Role:
     rule = rule_for(
         total, currency="USD", limits=LIMITS, highest_minor=highest,
-        is_supplier_approved=is_approved,
+        needs_manager=not is_approved,
     )  # fmt: skip
     return rule.role
 
@@ -310,7 +310,6 @@ class TestRule:
     def test_the_sentence_says_both_limits(self) -> None:
         rule = rule_for(
             1_497_600, currency="USD", limits=LIMITS, highest_minor=None,
-            is_supplier_approved=True,
         )  # fmt: skip
 
         assert rule.sentence == (

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from db.types import Role
-from tools.catalog.core import sku_key, text_key
+from tools.catalog.core import sku_key
 from tools.money import minor_digits
 from tools.policy.core.policy import Policy
 
@@ -90,7 +90,7 @@ def policy_of(document: PolicyDocument, *, version: int, currency: str = "") -> 
         currency: Company currency, for a document that names none.
 
     Raises:
-        InvalidInput: A blocked item is not a SKU.
+        InvalidInput: A blocked item or supplier is not written like a code.
     """
     code = document.currency or currency
     digits = minor_digits(code)
@@ -117,7 +117,7 @@ def policy_of(document: PolicyDocument, *, version: int, currency: str = "") -> 
         cap_window=timedelta(hours=caps.window_hours),
         orders_per_hour=caps.orders_per_hour,
         blocked_items=frozenset(map(sku_key, document.blocked.items)),
-        blocked_suppliers=frozenset(map(text_key, document.blocked.suppliers)),
+        blocked_suppliers=frozenset(map(sku_key, document.blocked.suppliers)),
     )
 
 

@@ -37,7 +37,7 @@ class Policy:
         cap_window: The rolling window of the caps.
         orders_per_hour: Most orders that are approved in an hour, whoever asks.
         blocked_items: SKU keys that nobody orders.
-        blocked_suppliers: Codes of suppliers that nobody orders from, small letters.
+        blocked_suppliers: Keys of the codes of suppliers that nobody orders from.
         currency: ISO code of the amounts; empty is the company's.
     """
 

@@ -1,7 +1,7 @@
 """Who must decide about an order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db.types import Role
 from tools.errors import Conflict
@@ -11,11 +11,12 @@ from tools.money import amount_spoken
 
 @dataclass(frozen=True)
 class Rule:
-    """The least role that may decide, its limit, and why."""
+    """The least role that may decide, its limit, and why; how many people must sign."""
 
     role: Role
     limit_minor: int | None
     sentence: str
+    signatures: int = 1
 
 
 def rule_for(
@@ -24,7 +25,7 @@ def rule_for(
     currency: str,
     limits: Mapping[Role, int | None],
     highest_minor: int | None,
-    is_supplier_approved: bool,
+    needs_manager: bool = False,
 ) -> Rule:
     """Return who must decide about an amount.
 
@@ -33,7 +34,8 @@ def rule_for(
         currency: Company currency.
         limits: Limit of each role; None is without limit; a role that is missing has none at all.
         highest_minor: The widest limit any person has.
-        is_supplier_approved: An order to a supplier that is not approved needs a manager.
+        needs_manager: Whether something beside the amount, such as a supplier that is not
+            approved, needs a manager.
 
     Raises:
         Conflict: Nobody may decide about this much.
@@ -42,7 +44,7 @@ def rule_for(
     below: tuple[Role, int] | None = None
     for role in APPROVING_ROLES:
         limit = limits.get(role, 0)
-        if is_within(limit, company_total_minor) and (is_supplier_approved or role == Role.MANAGER):
+        if is_within(limit, company_total_minor) and (not needs_manager or role == Role.MANAGER):
             return Rule(role, limit, _sentence(total, role, below, limit, currency))
         below = (role, limit) if limit is not None else below
     if is_within(highest_minor, company_total_minor):
@@ -51,8 +53,37 @@ def rule_for(
     highest = amount_spoken(highest_minor or 0, currency)
     raise Conflict(
         f"nobody may approve {total}; the highest limit is {highest}",
-        next_step="Make the order smaller, split it, or ask an admin about limits.",
+        next_step="Make the order smaller, or ask an admin about limits.",
+        details={"reason": "limit", "rule": "limit"},
     )
+
+
+def two_person_rule(
+    rule: Rule, company_total_minor: int, *, above_minor: int | None, able: int, currency: str
+) -> Rule:
+    """Return a rule with two signatures where the amount needs them.
+
+    Args:
+        rule: Who may decide about the amount.
+        company_total_minor: The order's total in company currency.
+        above_minor: Above this two people sign; None is never.
+        able: How many people could sign: their limit covers it and the order is not their own.
+        currency: Company currency.
+
+    Raises:
+        Conflict: There are not two such people.
+    """
+    if above_minor is None or company_total_minor <= above_minor:
+        return rule
+    total = amount_spoken(company_total_minor, currency)
+    above = f"{total} is above {amount_spoken(above_minor, currency)}: two people must sign"
+    if able < 2:
+        raise Conflict(
+            f"{above}, and only {able} of those who did not ask for it may approve that much",
+            next_step="Make the order smaller, or ask an admin about limits.",
+            details={"reason": "two_person", "rule": "two_person"},
+        )
+    return replace(rule, sentence=f"{above}, each with a limit that covers it", signatures=2)
 
 
 def _sentence(

@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session, select
 
 from db.counters import next_number
-from db.models.catalog import ExchangeRate, Location, Supplier
+from db.models.catalog import Item, Location, Supplier
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
 from db.types import Actor, OrderState
 from tools.audit import service as audit
@@ -16,9 +16,10 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput
 from tools.identity.core import can_draft, with_article
-from tools.identity.service import approval_limit, highest_limit, role_limits
-from tools.money import amount_spoken, company_minor
-from tools.purchasing.core.authority import Rule, rule_for
+from tools.identity.service import require_scope
+from tools.money import amount_spoken
+from tools.policy.service import approval_limit, current
+from tools.purchasing.core.authority import Rule
 from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import (
     Coverage,
@@ -29,9 +30,11 @@ from tools.purchasing.core.coverage import (
 )
 from tools.purchasing.core.quantities import check_amount
 from tools.purchasing.core.views import Check, OrderView
+from tools.purchasing.service.authority import approval_rule
 from tools.purchasing.service.coverage import coverage
+from tools.purchasing.service.policing import Ordered, as_checks, refuse_blocked, unusual
 from tools.purchasing.service.reading import views
-from tools.purchasing.service.rows import content_of, today, write_revision
+from tools.purchasing.service.rows import content_of, lines_of, today, write_revision
 from tools.purchasing.service.terms import (
     LineRequest,
     PricedLine,
@@ -86,7 +89,8 @@ def draft(
     Without ``need_by`` and ``ship_to`` those of the lines' recommendations count.
 
     Raises:
-        Forbidden: The actor's role may not draft.
+        Forbidden: The actor's role may not draft, the order is outside their work, or the policy
+            blocks the supplier or an item.
         InvalidInput: A line, the supplier or the date cannot be ordered; the message says why.
         Conflict: Open orders or drafts cover the need already and no ``duplicate_reason`` is given.
         NotFound: Item, supplier, place or recommendation is unknown.
@@ -101,12 +105,13 @@ def draft(
     need_by = _needed_by(need_by, asked, today(clock, company))
     seller = choose_supplier(session, asked, supplier)
     place = destination(session, asked, ship_to)
+    check_scope(session, actor, seller, place, [line.item for line in asked])
     covers = [
         coverage(session, line.item.id, place.id, clock=clock, company=company) for line in asked
     ]
     priced_lines = _priced(session, seller, asked, covers)
     already, checks = _cover_checks(asked, covers, duplicate_reason)
-    checks += order_checks(seller, priced_lines)
+    checks += order_checks(session, seller, place, priced_lines)
     order = _insert(
         session, seller, place, asked, actor=actor, clock=clock, need_by=need_by, note=note,
         thread_id=thread_id, idempotency_key=idempotency_key,
@@ -142,48 +147,54 @@ def outcome(
     view = views(session, [order])[0]
     rule = None
     try:
-        rule = approval_rule(session, order, company)
+        rule = approval_rule(session, order, company, policy=current(session), asker=actor)
     except (Conflict, InvalidInput) as error:
         view = replace(view, checks=(*view.checks, Check("no_approver", "block", error.message)))
     return DraftOutcome(view, rule, approval_limit(session, actor), voided=tuple(voided))
 
 
-def company_total(session: Session, order: PurchaseOrder, company: Company) -> int:
-    """Return an order's total in minor units of company currency.
+def check_scope(
+    session: Session, actor: Actor, seller: Supplier, place: Location, items: Sequence[Item]
+) -> None:
+    """Refuse an order outside the actor's work.
 
     Raises:
-        InvalidInput: The order's currency has no exchange rate, or the total cannot be counted.
+        Forbidden: Place, supplier or the category of an item is outside.
     """
-    rate = session.get(ExchangeRate, order.currency, populate_existing=True)
-    total = company_minor(
-        order.total_minor,
-        currency=order.currency,
-        rate_micro=rate.rate_micro if rate else None,
-        company_currency=company.currency,
-    )
-    check_amount(total, f"order {order.number!r}", company.currency)
-    return total
+    require_scope(
+        session, actor, location=place.code, supplier=seller.code,
+        categories={item.category for item in items},
+    )  # fmt: skip
 
 
-def approval_rule(session: Session, order: PurchaseOrder, company: Company) -> Rule:
-    """Return who must decide about an order as it stands.
+def check_order_scope(session: Session, actor: Actor, order: PurchaseOrder) -> None:
+    """Refuse an order, as it stands, outside the actor's work.
 
     Raises:
-        InvalidInput: The order's currency has no exchange rate.
-        Conflict: Nobody may decide about this much.
+        Forbidden: Place, supplier or the category of an item is outside.
     """
-    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
-    return rule_for(
-        company_total(session, order, company),
-        currency=company.currency,
-        limits=role_limits(session),
-        highest_minor=highest_limit(session),
-        is_supplier_approved=supplier.is_approved,
-    )
+    seller = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    place = session.get_one(Location, order.location_id)
+    items = [item for _, item in lines_of(session, order.id)]
+    check_scope(session, actor, seller, place, items)
 
 
-def order_checks(seller: Supplier, lines: Sequence[PricedLine]) -> list[Check]:
-    """Return what is to be noticed about the lines and their supplier."""
+def order_checks(
+    session: Session,
+    seller: Supplier,
+    place: Location,
+    lines: Sequence[PricedLine],
+    *,
+    order_id: int | None = None,
+) -> list[Check]:
+    """Return what is to be noticed about the lines and their supplier.
+
+    Raises:
+        Forbidden: The policy blocks the supplier or an item.
+    """
+    policy = current(session)
+    refuse_blocked(policy, seller, [line.item for line in lines])
+    ordered = [Ordered(line.item, line.units, line.unit_price_minor) for line in lines]
     checks = [check for line in lines for check in line.checks]
     total = sum(line.units * line.unit_price_minor for line in lines)
     if total < seller.min_order_value_minor:
@@ -193,7 +204,8 @@ def order_checks(seller: Supplier, lines: Sequence[PricedLine]) -> list[Check]:
     if not seller.is_approved:
         text = f"{seller.name} is not an approved supplier: a manager must decide"
         checks.append(Check("supplier_not_approved", "warning", text))
-    return checks
+    found = unusual(session, policy, seller, ordered, location_id=place.id, order_id=order_id)
+    return checks + as_checks(found)
 
 
 def put_lines(session: Session, order: PurchaseOrder, lines: Sequence[PricedLine]) -> None:

@@ -4,6 +4,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col
 
 from db.counters import next_number
+from db.models.catalog import Supplier
 from db.models.purchasing import Approval, PurchaseOrder
 from db.types import Actor, ApprovalState, OrderState
 from tools.audit import service as audit
@@ -11,10 +12,18 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, InvalidInput, Stale
 from tools.outbox import service as outbox
+from tools.policy import service as policies
 from tools.purchasing.core.content import digest as short
 from tools.purchasing.core.content import fingerprint, is_same
-from tools.purchasing.service.drafting import approval_rule, check_may_draft, company_total
-from tools.purchasing.service.rows import content_of, load, pending_approval, step
+from tools.purchasing.service.authority import (
+    approval_rule,
+    company_total,
+    needs_reauthentication,
+)
+from tools.purchasing.service.drafting import check_may_draft, check_order_scope
+from tools.purchasing.service.policing import refuse_blocked
+from tools.purchasing.service.rows import content_of, lines_of, load, pending_approval, step
+from tools.purchasing.service.timing import has_run_out, steady
 
 
 def request_approval(
@@ -28,6 +37,8 @@ def request_approval(
 ) -> Approval:
     """Open an approval request for an order; asking again returns the open one.
 
+    It is judged by the policy in force now, and again by the one in force when a person decides.
+
     Args:
         session: The transaction.
         number: Public number of the order.
@@ -37,16 +48,19 @@ def request_approval(
         digest: At least 12 digits of the fingerprint of what the actor saw, if known.
 
     Raises:
+        Forbidden: The order is outside the actor's work, or the policy blocks what it orders.
         Stale: The order is not what the digest stands for, or supplier data changed since.
         Conflict: The order is neither draft nor pending, or nobody may approve this much.
         InvalidInput: The digest is too short, or the currency has no exchange rate.
     """
     audit.lock(session)
     check_may_draft(actor)
+    clock = steady(session, clock)
     order = load(session, number)
+    check_order_scope(session, actor, order)
     _check_content(session, order, digest)
     open_one = pending_approval(session, order.id)
-    if open_one is not None and open_one.expires_at > clock.now():
+    if open_one is not None and not has_run_out(session, open_one.expires_at, clock):
         return open_one
     if open_one is not None:
         expire(session, order, open_one, clock=clock)
@@ -65,14 +79,18 @@ def request_approval(
 
 
 def expire(session: Session, order: PurchaseOrder, approval: Approval, *, clock: Clock) -> bool:
-    """Close a request that waited too long; its order is a draft again. False if it was decided."""
+    """Close a request that waited too long; its order is a draft again.
+
+    Signatures that it has count for nothing any more. False if it was decided, or has time left.
+    """
+    if not has_run_out(session, approval.expires_at, clock):
+        return False
     statement = (
         update(Approval)
         .where(
             col(Approval.id) == approval.id,
             col(Approval.state) == ApprovalState.PENDING,
             col(Approval.version) == approval.version,
-            col(Approval.expires_at) <= clock.now(),
         )
         .values(state=ApprovalState.EXPIRED, version=Approval.version + 1)
         .execution_options(synchronize_session=False)
@@ -115,7 +133,10 @@ def _check_content(session: Session, order: PurchaseOrder, digest: str | None) -
 def _open(
     session: Session, order: PurchaseOrder, *, actor: Actor, clock: Clock, company: Company
 ) -> Approval:
-    rule = approval_rule(session, order, company)
+    policy = policies.in_force(session, clock=clock, company=company)
+    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    refuse_blocked(policy, supplier, [item for _, item in lines_of(session, order.id)])
+    rule = approval_rule(session, order, company, policy=policy, asker=actor)
     now = clock.now()
     approval = Approval(
         number=next_number(session, "approval"),
@@ -130,7 +151,10 @@ def _open(
         thread_id=order.thread_id,
         requested_by_id=actor.user_id,
         requested_at=now,
-        expires_at=now + company.approval_ttl,
+        expires_at=now + policy.approval_ttl,
+        required_signatures=rule.signatures,
+        needs_reauthentication=needs_reauthentication(session, order),
+        policy_version=policy.version,
     )
     session.add(approval)
     session.flush()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import delete, update
 from sqlmodel import Session, col
 
-from db.models.catalog import Supplier
+from db.models.catalog import Location, Supplier
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
 from db.types import Actor, OrderState
 from tools.audit import service as audit
@@ -23,6 +23,8 @@ from tools.purchasing.service.coverage import daily_demand
 from tools.purchasing.service.drafting import (
     DraftOutcome,
     check_may_draft,
+    check_order_scope,
+    check_scope,
     order_checks,
     outcome,
     put_lines,
@@ -89,6 +91,7 @@ def revise(
         reason: Why.
 
     Raises:
+        Forbidden: The order is outside the actor's work, or the policy blocks what it orders.
         Stale: The order is at another revision.
         Conflict: The order was sent or is being sent.
         InvalidInput: A change cannot be ordered, changes nothing, or takes the last line away.
@@ -97,18 +100,21 @@ def revise(
     check_may_draft(actor)
     reason = plain_text(reason, longest=500)
     order = _unsent(session, number, "revised")
+    check_order_scope(session, actor, order)
     if revision is not None and revision != order.revision:
         raise stale(order)
     before = {"revision": order.revision, "fingerprint": order.fingerprint}
     seller = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    place = session.get_one(Location, order.location_id)
     lines = _changed_lines(session, order, seller, changes)
+    check_scope(session, actor, seller, place, [line.item for line in lines])
+    checks = order_checks(session, seller, place, lines, order_id=order.id)
     _refuse_no_change(session, order, lines, changes)
     _take_over(session, order)
     voided = void_approvals(session, order)
     session.execute(delete(PurchaseOrderLine).where(col(PurchaseOrderLine.order_id) == order.id))
     session.expire_all()
     put_lines(session, order, lines)
-    checks = order_checks(seller, lines)
     record(
         session, order, actor=actor, clock=clock, action="order.revised", checks=checks,
         reason=reason, before=before,
@@ -122,6 +128,7 @@ def cancel(
     """Cancel an order that has not left the house; one that was sent stays as it is.
 
     Raises:
+        Forbidden: The order is outside the actor's work.
         InvalidInput: No reason is given.
         Conflict: The order is being sent right now.
     """
@@ -131,6 +138,7 @@ def cancel(
     if not reason:
         raise InvalidInput("a cancellation needs a reason", next_step="Ask why.")
     order = load(session, number)
+    check_order_scope(session, actor, order)
     if order.state is OrderState.CANCELLED:
         view = views(session, [order])[0]
         return CancelOutcome(view, True, False, f"{order.number} was cancelled already")

@@ -1,31 +1,32 @@
 """From an approval to the outbox: the last check of everything before an order leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Supplier
-from db.models.identity import User
-from db.models.purchasing import Approval, Outbox, PurchaseOrder
-from db.types import Actor, ApprovalState, ItemStatus, OrderState, Role
+from db.models.purchasing import Approval, ApprovalSignature, Outbox, PurchaseOrder
+from db.types import Actor, ApprovalState, ItemStatus, OrderState
 from tools.audit import service as audit
 from tools.audit.core.chain import document_hash
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import ApprovalRequired, Conflict, Forbidden
-from tools.identity.core import can_approve, is_within, rank, with_article
-from tools.identity.service import actor_by_id, approval_limit
-from tools.money import amount_spoken, amount_text
+from tools.errors import ApprovalRequired, Conflict
+from tools.identity.service import actor_by_id
+from tools.money import amount_text
 from tools.outbox import service as outbox
 from tools.outbox.core import delivery_key
+from tools.policy import service as policies
+from tools.policy.core.policy import Policy
 from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import numbers, sent_meanwhile
 from tools.purchasing.core.quantities import moved_bp, price_for
 from tools.purchasing.core.states import AWAITED
+from tools.purchasing.service.authority import company_total
 from tools.purchasing.service.coverage import coverage
-from tools.purchasing.service.drafting import company_total
+from tools.purchasing.service.policing import refuse_blocked, refuse_too_much
 from tools.purchasing.service.rows import (
     OrderLine,
     content_of,
@@ -35,7 +36,9 @@ from tools.purchasing.service.rows import (
     step,
     void_approvals,
 )
+from tools.purchasing.service.signing import check_signatures
 from tools.purchasing.service.terms import terms_of
+from tools.purchasing.service.timing import has_run_out
 
 
 def submit(
@@ -49,8 +52,9 @@ def submit(
     """Put an approved order into the outbox, once; whatever anybody said before, this decides.
 
     Raises:
-        ApprovalRequired: No unspent approval exists for exactly this content.
-        Forbidden: The approver's role, limit or part in the request does not allow it.
+        ApprovalRequired: No unspent approval with enough signatures exists for this content.
+        Forbidden: A signer's role, limit or part in the request does not allow it, or the policy
+            does not; ``details['rule']`` says which rule.
         Conflict: The approval ran out, or price, item, supplier or need changed meanwhile.
     """
     audit.lock(session)
@@ -61,19 +65,21 @@ def submit(
         .execution_options(populate_existing=True)
     ).one_or_none()
     approval = _check_approval(session, order, approval)
+    policy = policies.in_force(session, clock=clock, company=company)
+    signed = check_signatures(session, order, approval, policy=policy, company=company)
+    check_releasable(session, order, approval, policy=policy, clock=clock, company=company)
     approver = actor_by_id(session, approval.decided_by_id or 0)
-    check_authority(session, order, approval, actor=approver, company=company)
-    check_fresh(session, order, approval, clock=clock, company=company)
     now = clock.now()
     key = delivery_key(order.number, revision=order.revision, fingerprint=approval.fingerprint)
-    payload = _payload(revision_of(session, order).content, approval, approver, key=key)
-    _consume(session, approval, clock)
+    payload = _payload(revision_of(session, order).content, approval, signed, key=key)
+    _consume(session, approval, company_total(session, order, company), clock=clock)
     step(
         session, order, OrderState.APPROVED, actor=approver, action="order.approved", at=now,
         reason=approval.reason, meaning="approval", approved_at=now,
         told={
             "approval": approval.number, "fingerprint": approval.fingerprint,
             "total_minor": approval.total_minor, "payload": document_hash(payload),
+            "policy_version": policy.version, "signatures": len(signed),
         },
     )  # fmt: skip
     return outbox.enqueue(
@@ -82,48 +88,55 @@ def submit(
     )  # fmt: skip
 
 
-def check_authority(
+def check_releasable(
     session: Session,
     order: PurchaseOrder,
     approval: Approval,
     *,
-    actor: Actor,
+    policy: Policy,
+    clock: Clock,
     company: Company,
 ) -> None:
-    """Refuse an approver whose role, limit or part in the order does not allow the decision.
-
-    An order is its approver's own when they drafted it, asked for it, or wrote the revision that
-    is to be approved.
+    """Refuse an order that is stale, blocked, or too much for the policy's caps.
 
     Raises:
-        Forbidden: It does not; the message says why, ``details`` which.
+        Conflict: The world changed since the approval was asked for.
+        Forbidden: The policy does not let it go; ``details['rule']`` says which rule.
     """
-    user = session.get_one(User, actor.user_id, populate_existing=True)
-    if not can_approve(user.role):
-        raise _forbidden(
-            "role", f"{with_article(user.role)} does not decide about orders", approval
-        )
-    total = company_total(session, order, company)
-    spoken = amount_spoken(total, company.currency)
-    limit = approval_limit(session, actor)
-    if not is_within(limit, total):
-        own = amount_spoken(limit or 0, company.currency)
-        text = f"your limit is {own} and this order is {spoken}; it needs {_who(approval)}"
-        raise _forbidden("limit", text, approval)
+    check_fresh(session, order, approval, policy=policy, clock=clock, company=company)
     supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
-    if not supplier.is_approved and rank(user.role) < rank(Role.MANAGER):
-        text = f"{supplier.name!r} is not an approved supplier; a manager must decide"
-        raise _forbidden("supplier", text, approval)
-    author_id = revision_of(session, order).created_by_id
-    is_own = actor.user_id in (author_id, approval.requested_by_id, order.requested_by_id)
-    if is_own and total > company.self_approval_limit_minor:
-        own = amount_spoken(company.self_approval_limit_minor, company.currency)
-        text = f"nobody approves what they asked for or wrote above {own}; this is {spoken}"
-        raise _forbidden("separation_of_duties", text, approval)
+    refuse_blocked(policy, supplier, [item for _, item in lines_of(session, order.id)])
+    refuse_too_much(
+        session, policy, order, approval, at=clock.now(), company=company,
+        total_minor=company_total(session, order, company),
+    )  # fmt: skip
+
+
+def check_content(session: Session, order: PurchaseOrder, approval: Approval) -> None:
+    """Refuse an order that is not, to the letter, what the approval is about.
+
+    Raises:
+        ApprovalRequired: The order, its supplier or an item changed.
+    """
+    stands = fingerprint(content_of(session, order))
+    written = document_hash(revision_of(session, order).content)
+    if not stands == written == approval.fingerprint:
+        raise ApprovalRequired(
+            f"order {order.number!r} is not what approval {approval.number!r} was given for: "
+            "the order, its supplier or an item changed",
+            next_step="Revise the order, without changes to take these over, and ask again.",
+            details={"current_revision": order.revision, "approved_revision": approval.revision},
+        )
 
 
 def check_fresh(
-    session: Session, order: PurchaseOrder, approval: Approval, *, clock: Clock, company: Company
+    session: Session,
+    order: PurchaseOrder,
+    approval: Approval,
+    *,
+    policy: Policy,
+    clock: Clock,
+    company: Company,
 ) -> None:
     """Refuse an order whose world changed since the approval was asked for.
 
@@ -131,7 +144,7 @@ def check_fresh(
         Conflict: ``details['reason']`` is ``expired``, ``supplier_inactive``,
             ``item_discontinued``, ``price_moved`` or ``covered_meanwhile``.
     """
-    if approval.expires_at <= clock.now():
+    if has_run_out(session, approval.expires_at, clock):
         at = approval.expires_at.isoformat(timespec="minutes")
         raise _not_fresh("expired", f"approval {approval.number!r} ran out at {at}", order)
     supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
@@ -140,7 +153,9 @@ def check_fresh(
             "supplier_inactive", f"supplier {supplier.code!r} is not active any more", order
         )
     for line in lines_of(session, order.id):
-        _check_line(session, order, approval, supplier, line, clock=clock, company=company)
+        _check_line(
+            session, order, approval, supplier, line, policy=policy, clock=clock, company=company
+        )
 
 
 def mark_sent(session: Session, *, order_id: int, reference: str, clock: Clock) -> None:
@@ -189,19 +204,12 @@ def _check_approval(session: Session, order: PurchaseOrder, approval: Approval |
         raise ApprovalRequired(
             f"approval {approval.number!r} was used already", next_step=next_step
         )
-    stands = fingerprint(content_of(session, order))
-    written = document_hash(revision_of(session, order).content)
-    if not stands == written == approval.fingerprint:
-        raise ApprovalRequired(
-            f"order {order.number!r} is not what approval {approval.number!r} was given for: "
-            "the order, its supplier or an item changed",
-            next_step="Revise the order, without changes to take these over, and ask again.",
-            details={"current_revision": order.revision, "approved_revision": approval.revision},
-        )
+    check_content(session, order, approval)
     return approval
 
 
-def _consume(session: Session, approval: Approval, clock: Clock) -> None:
+def _consume(session: Session, approval: Approval, total_minor: int, *, clock: Clock) -> None:
+    """Spend an approval, once; the caps of later orders count what it is worth now."""
     statement = (
         update(Approval)
         .where(
@@ -209,7 +217,7 @@ def _consume(session: Session, approval: Approval, clock: Clock) -> None:
             col(Approval.consumed_at).is_(None),
             col(Approval.state) == ApprovalState.APPROVED,
         )
-        .values(consumed_at=clock.now())
+        .values(consumed_at=clock.now(), company_total_minor=total_minor)
         .execution_options(synchronize_session=False)
     )
     if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
@@ -224,6 +232,7 @@ def _check_line(
     supplier: Supplier,
     pair: OrderLine,
     *,
+    policy: Policy,
     clock: Clock,
     company: Company,
 ) -> None:
@@ -231,7 +240,7 @@ def _check_line(
     if session.get_one(Item, item.id, populate_existing=True).status is ItemStatus.DISCONTINUED:
         raise _not_fresh("item_discontinued", f"{item.sku!r} is discontinued", order)
     price = price_for(terms_of(session, supplier, item), line.ordered_units)
-    if moved_bp(line.unit_price_minor, price) > company.price_tolerance_bp:
+    if moved_bp(line.unit_price_minor, price) > policy.price_tolerance_bp:
         was = amount_text(line.unit_price_minor, order.currency)
         now = amount_text(price, order.currency)
         raise _not_fresh(
@@ -258,28 +267,21 @@ def _not_fresh(reason: str, text: str, order: PurchaseOrder) -> Conflict:
         next_step="Revise the order and ask again, or reject it.",
         details={
             "reason": reason,
+            "rule": reason,
             "current_revision": order.revision,
             "state": order.state.value,
         },
     )
 
 
-def _forbidden(reason: str, text: str, approval: Approval) -> Forbidden:
-    return Forbidden(
-        text,
-        next_step="Somebody else must decide; the request stays open.",
-        details={"reason": reason, "required_role": approval.required_role},
-    )
-
-
-def _who(approval: Approval) -> str:
-    return f"{with_article(Role(approval.required_role))} or somebody with a higher limit"
-
-
 def _payload(
-    content: Mapping[str, Any], approval: Approval, approver: Actor, *, key: str
+    content: Mapping[str, Any],
+    approval: Approval,
+    signed: Sequence[ApprovalSignature],
+    *,
+    key: str,
 ) -> dict[str, Any]:
-    """Return what the supplier gets: what was approved, nothing else, and who approved it."""
+    """Return what the supplier gets: what was approved, nothing else, and who signed it."""
     decided_at = approval.decided_at
     currency = str(content["currency"])
     return {
@@ -301,9 +303,17 @@ def _payload(
         "total": amount_text(content["total_minor"], currency),
         "approval": {
             "number": approval.number,
-            "approved_by": approver.name,
+            "approved_by": " and ".join(one.printed_name for one in signed),
             "approved_at": decided_at.isoformat(timespec="seconds") if decided_at else None,
             "meaning": "approval",
+            "signatures": [
+                {
+                    "name": one.printed_name,
+                    "at": one.signed_at.isoformat(timespec="seconds"),
+                    "meaning": one.meaning,
+                }
+                for one in signed
+            ],
         },
     }
 

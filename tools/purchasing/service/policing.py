@@ -1,0 +1,246 @@
+"""The policy held against an order: what is blocked, what is unusual, what is too much at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, or_
+from sqlmodel import Session, col, select
+
+from db.models.catalog import Item, Supplier
+from db.models.identity import User
+from db.models.purchasing import (
+    Approval,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    PurchaseOrderRevision,
+)
+from db.types import ApprovalState, OrderState
+from tools.company import Company
+from tools.errors import Forbidden
+from tools.policy.core.policy import Policy
+from tools.policy.core.rules import (
+    WAIT,
+    Breach,
+    cap_breach,
+    price_breach,
+    quantity_breach,
+    rate_breach,
+)
+from tools.purchasing.core.views import Check
+from tools.purchasing.service.coverage import daily_demand
+
+_NEVER_LEFT = (
+    OrderState.DRAFT, OrderState.PENDING_APPROVAL, OrderState.APPROVED, OrderState.CANCELLED,
+    OrderState.REJECTED,
+)  # fmt: skip
+_HALF = 2**32  # sums are taken in two halves: one of them alone cannot overflow
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """One line as the policy looks at it."""
+
+    item: Item
+    units: int
+    unit_price_minor: int
+
+
+def refuse_blocked(policy: Policy, supplier: Supplier, items: Sequence[Item]) -> None:
+    """Refuse what the policy blocks.
+
+    Raises:
+        Forbidden: It does; ``details['rule']`` is ``blocked_supplier`` or ``blocked_item``.
+    """
+    next_step = "An admin can take it off the policy's list."
+    if supplier.code_key in policy.blocked_suppliers:
+        text = f"the policy blocks supplier {supplier.code!r}: nobody orders from it"
+        raise broken("blocked_supplier", text, next_step)
+    for item in items:
+        if item.sku_key in policy.blocked_items:
+            text = f"the policy blocks item {item.sku!r}: nobody orders it"
+            raise broken("blocked_item", text, next_step)
+
+
+def unusual(
+    session: Session,
+    policy: Policy,
+    supplier: Supplier,
+    lines: Sequence[Ordered],
+    *,
+    location_id: int,
+    order_id: int | None = None,
+) -> list[Breach]:
+    """Return what is far from the last order or the forecast: it needs a reason, some a manager."""
+    found: list[Breach | None] = []
+    for line in lines:
+        price = _last(session, line.item, order_id, col(PurchaseOrder.supplier_id) == supplier.id)
+        if price is not None and price.currency == supplier.currency:
+            found.append(
+                price_breach(
+                    line.item.sku, last_minor=price.unit_price_minor,
+                    price_minor=line.unit_price_minor,
+                    tolerance_bp=policy.last_price_tolerance_bp, currency=supplier.currency,
+                )
+            )  # fmt: skip
+        usual = _last(session, line.item, order_id, col(PurchaseOrder.location_id) == location_id)
+        found.append(
+            quantity_breach(
+                line.item.sku, line.units, last_units=usual.units if usual else None,
+                most_ratio=policy.max_quantity_ratio, most_days=policy.max_cover_days,
+                daily_demand=daily_demand(session, line.item.id, location_id),
+            )
+        )  # fmt: skip
+    return [breach for breach in found if breach is not None]
+
+
+def as_checks(breaches: Sequence[Breach]) -> list[Check]:
+    """Return what is unusual as people see it before they decide."""
+    return [
+        Check(
+            one.rule, "warning",
+            f"{one.sentence}; it needs a reason" + (" and a manager" if one.needs_manager else ""),
+        )
+        for one in breaches
+    ]  # fmt: skip
+
+
+def refuse_too_much(
+    session: Session,
+    policy: Policy,
+    order: PurchaseOrder,
+    approval: Approval,
+    *,
+    total_minor: int,
+    at: datetime,
+    company: Company,
+) -> None:
+    """Refuse an order that would take supplier, requester or the hour over the policy's caps.
+
+    Counted is everything that was approved in the window and still stands, in company currency at
+    the rate of its own approval, however it was split into orders and currencies. The audit lock
+    is held, so two approvals at once count each other.
+
+    Raises:
+        Forbidden: ``details['rule']`` is ``supplier_cap``, ``requester_cap`` or
+            ``orders_per_hour``.
+    """
+    hour = rate_breach(_approved_count(session, at - timedelta(hours=1)), policy.orders_per_hour)
+    caps = _cap_breaches(session, policy, order, approval, total_minor, at, company)
+    for breach in (hour, *caps):
+        if breach is not None:
+            raise broken(breach.rule, breach.sentence, WAIT)
+
+
+def people_behind(session: Session, order: PurchaseOrder, approval: Approval) -> set[int]:
+    """Return the ids of whoever drafted an order, wrote its revision or asked for the approval."""
+    author_id = session.exec(
+        select(PurchaseOrderRevision.created_by_id).where(
+            PurchaseOrderRevision.order_id == order.id,
+            PurchaseOrderRevision.revision == order.revision,
+        )
+    ).one()
+    ids = {order.requested_by_id, author_id, approval.requested_by_id}
+    return {one for one in ids if one is not None}
+
+
+def broken(rule: str, text: str, next_step: str, **details: object) -> Forbidden:
+    """Return the refusal that names a rule of the policy."""
+    return Forbidden(text, next_step=next_step, details={"reason": rule, "rule": rule, **details})
+
+
+def _cap_breaches(
+    session: Session,
+    policy: Policy,
+    order: PurchaseOrder,
+    approval: Approval,
+    total_minor: int,
+    at: datetime,
+    company: Company,
+) -> Iterator[Breach | None]:
+    since = at - policy.cap_window
+    asked: list[tuple[str, str, int | None, ColumnElement[bool]]] = []
+    if policy.supplier_cap_minor is not None:
+        code = session.get_one(Supplier, order.supplier_id).code
+        by_supplier = col(PurchaseOrder.supplier_id) == order.supplier_id
+        asked.append(("supplier_cap", f"supplier {code!r}", policy.supplier_cap_minor, by_supplier))
+    if policy.requester_cap_minor is not None:
+        for user_id in sorted(people_behind(session, order, approval)):
+            what = f"orders of {session.get_one(User, user_id).login!r}"
+            by_person = _is_behind(user_id)
+            asked.append(("requester_cap", what, policy.requester_cap_minor, by_person))
+    for rule, what, cap_minor, whose in asked:
+        yield cap_breach(
+            rule, what, before_minor=_approved_minor(session, since, approval, whose),
+            order_minor=total_minor, cap_minor=cap_minor, window=policy.cap_window,
+            currency=company.currency,
+        )  # fmt: skip
+
+
+def _is_behind(user_id: int) -> ColumnElement[bool]:
+    return or_(
+        col(PurchaseOrder.requested_by_id) == user_id,
+        col(Approval.requested_by_id) == user_id,
+        col(PurchaseOrderRevision.created_by_id) == user_id,
+    )
+
+
+def _approved_minor(
+    session: Session, since: datetime, but: Approval, whose: ColumnElement[bool]
+) -> int:
+    amount = col(Approval.company_total_minor)
+    high, low = session.execute(
+        select(
+            func.coalesce(func.sum(amount // _HALF), 0), func.coalesce(func.sum(amount % _HALF), 0)
+        )
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Approval.order_id))
+        .join(
+            PurchaseOrderRevision,
+            (col(PurchaseOrderRevision.order_id) == col(Approval.order_id))
+            & (col(PurchaseOrderRevision.revision) == col(Approval.revision)),
+        )
+        .where(
+            col(Approval.consumed_at) > since,
+            col(Approval.state) == ApprovalState.APPROVED,
+            col(Approval.id) != but.id,
+            whose,
+        )
+    ).one()
+    return int(high) * _HALF + int(low)
+
+
+def _approved_count(session: Session, since: datetime) -> int:
+    statement = select(func.count()).select_from(Approval).where(col(Approval.consumed_at) > since)
+    return session.exec(statement).one()
+
+
+@dataclass(frozen=True)
+class _LastLine:
+    units: int
+    unit_price_minor: int
+    currency: str
+
+
+def _last(
+    session: Session, item: Item, order_id: int | None, where: ColumnElement[bool]
+) -> _LastLine | None:
+    """Return the line of the newest order of an item that left the house."""
+    statement = (
+        select(
+            PurchaseOrderLine.ordered_units,
+            PurchaseOrderLine.unit_price_minor,
+            PurchaseOrder.currency,
+        )
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(PurchaseOrderLine.order_id))
+        .where(
+            PurchaseOrderLine.item_id == item.id,
+            col(PurchaseOrder.state).not_in(_NEVER_LEFT),
+            where,
+        )
+        .order_by(col(PurchaseOrder.created_at).desc(), col(PurchaseOrder.id).desc())
+        .limit(1)
+    )
+    if order_id is not None:
+        statement = statement.where(PurchaseOrder.id != order_id)
+    row = session.exec(statement).first()
+    return None if row is None else _LastLine(*row)

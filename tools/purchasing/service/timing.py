@@ -1,0 +1,37 @@
+"""What time it is for a decision: the same for every process, and never earlier than what was told.
+
+Two processes may have clocks an hour apart. A request must not live longer because the wrong one of
+them is asked, so requests and decisions are timed by the database where the clock is the real one.
+The demo and the tests bring a clock of their own, and that one counts.
+"""
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from db.clock import database_now
+from db.models.audit import AuditEvent
+from tools.clock import Clock, FixedClock, SystemClock
+
+
+def steady(session: Session, clock: Clock) -> Clock:
+    """Return a clock that stands at the time of this transaction's decision.
+
+    Instead of a machine's clock it shows the database's; any other clock is read once.
+    """
+    is_real = isinstance(clock, SystemClock)
+    return FixedClock(database_now(session) if is_real else clock.now())
+
+
+def has_run_out(session: Session, expires_at: datetime, clock: Clock) -> bool:
+    """Whether a request ran out by the clock, or by the newest time in the audit trail.
+
+    A clock that was set back does not make an old request young again.
+    """
+    now = clock.now()
+    if expires_at <= now:
+        return True
+    newest = session.exec(
+        select(AuditEvent.at).order_by(col(AuditEvent.seq).desc()).limit(1)
+    ).first()
+    return newest is not None and expires_at <= newest
