@@ -87,12 +87,12 @@ def head_revision() -> str:
 def state(engine: Engine) -> State:
     """Return the revision and the number of rows of every table."""
     with engine.connect() as connection:
-        return _state(connection)
+        return state_of(connection)
 
 
 def findings(connection: Connection, before: State) -> list[str]:
     """Say what is wrong with a database after an upgrade, in the transaction of the upgrade."""
-    now = _state(connection)
+    now = state_of(connection)
     lost = [
         f"{name} has {now.rows.get(name, 0):,} rows instead of {count:,}"
         for name, count in before.rows.items()
@@ -154,7 +154,8 @@ def _needs_keys_off(config: Config, before: State, revision: str) -> bool:
     return any(getattr(step.module, "needs_foreign_keys_off", False) for step in steps)
 
 
-def _state(connection: Connection) -> State:
+def state_of(connection: Connection) -> State:
+    """Return the revision and the number of rows of every table, as a transaction sees them."""
     names = inspect(connection).get_table_names()
     rows = {
         name: connection.execute(select(func.count()).select_from(table(name))).scalar_one()

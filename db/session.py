@@ -44,7 +44,7 @@ class Database:
         """
         self.url = url
         schema.metadata()  # every table is known before the first statement, whoever asks
-        self._info = dict(session_info or {})
+        self.session_info = dict(session_info or {})
         self._waiting = waiting or Waiting()
         parts = _parsed(url)
         self.is_sqlite = parts.get_backend_name() == "sqlite"
@@ -69,7 +69,7 @@ class Database:
             engine = engine.execution_options(qm_patience_ms=round(patience_s * 1000))
         with (
             self._queue(wait_s),
-            Session(engine, expire_on_commit=False, info=self._info) as session,
+            Session(engine, expire_on_commit=False, info=self.session_info) as session,
         ):
             yield session
             session.commit()
@@ -77,7 +77,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One transaction that takes no write lock; what is flushed in it is rolled back."""
-        with Session(self._reader, expire_on_commit=False, info=self._info) as session:
+        with Session(self._reader, expire_on_commit=False, info=self.session_info) as session:
             try:
                 yield session
             finally:

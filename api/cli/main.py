@@ -7,6 +7,7 @@ import typer
 from api.cli import (
     answers,
     audit,
+    backup,
     chat,
     decide,
     deliveries,
@@ -81,6 +82,8 @@ app.command(name="short-close", rich_help_panel="Operate")(supply.short_close)
 app.command(rich_help_panel="Operate")(supply.close)
 app.command(rich_help_panel="Operate")(rates.rate)
 app.command(rich_help_panel="Operate")(operate.serve)
+app.command(rich_help_panel="Operate")(backup.backup)
+app.command(rich_help_panel="Operate")(backup.restore)
 app.command(rich_help_panel="Operate")(deliveries.work)
 app.add_typer(answers.app, name="answers", rich_help_panel="Decide")
 app.add_typer(receipts.app, name="receipts", rich_help_panel="Operate")

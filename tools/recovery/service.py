@@ -1,0 +1,78 @@
+"""What must hold before a restored database may work: nothing that left may leave again."""
+
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col, select
+
+from db.models.purchasing import Outbox
+from db.types import OutboxState
+from tools.audit import service as audit
+from tools.clock import Clock
+from tools.company import Company
+from tools.errors import Stale
+from tools.policy.service import set_dispatch
+
+_MAY_HAVE_LEFT = (OutboxState.PENDING, OutboxState.CLAIMED)
+
+
+def after_restore(
+    session: Session, *, backed_up_at: datetime, clock: Clock, company: Company
+) -> list[str]:
+    """Stop dispatch, and put every delivery in doubt that may have left since the backup.
+
+    Args:
+        session: A write transaction on the restored database.
+        backed_up_at: When the backup was made.
+        clock: Time.
+        company: The rules of the house.
+
+    Returns:
+        The keys of the deliveries about which a person must find out.
+
+    Raises:
+        Stale: Somebody else works on the database already.
+    """
+    audit.lock(session)
+    reason = f"restored from the backup of {backed_up_at:%Y-%m-%d %H:%M} UTC"
+    set_dispatch(session, False, reason=reason, actor=audit.SYSTEM, clock=clock, company=company)
+    rows = session.exec(
+        select(Outbox)
+        .options(defer(Outbox.payload))  # type: ignore[arg-type]
+        .where(col(Outbox.state).in_(_MAY_HAVE_LEFT))
+        .order_by(col(Outbox.id))
+    ).all()
+    for row in rows:
+        before = {"state": row.state.value}
+        _doubt(session, row.id, row.state)
+        audit.append(
+            session,
+            at=clock.now(),
+            actor=audit.SYSTEM,
+            action="delivery.in_doubt",
+            object_id=row.key[:64],
+            before=before,
+            after={"channel": row.channel, "attempts": row.attempts},
+            reason=reason,
+        )
+    return [row.key for row in rows]
+
+
+def _doubt(session: Session, row_id: int, seen: OutboxState) -> None:
+    statement = (
+        update(Outbox)
+        .where(col(Outbox.id) == row_id, col(Outbox.state) == seen)
+        .values(
+            state=OutboxState.IN_DOUBT,
+            lease_until=None,
+            lease_holder="",
+            last_error="it may have been sent after the backup was made",
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+        raise Stale(
+            f"delivery {row_id} changed during the restore",
+            next_step="Stop every program that uses the database and restore again.",
+        )
