@@ -30,6 +30,7 @@ LOOK_EVERY_S = 0.1
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
 MAX_BEAT_AGE_S = 10.0
+RECORD_WITHIN_S = 2.0  # what a delivery takes beside the channel's own time
 STEPS = frozenset({"recover", "deliver", "pick"})
 UNTOLD_FOR = (timedelta(seconds=30), timedelta(days=1))
 
@@ -46,6 +47,8 @@ class Background:
         self._lock = threading.Lock()
         self._started_s: dict[str, float] = {}
         self._failing: set[str] = set()  # periodic steps whose last try failed
+        self._courier: worker.Courier | None = None
+        self._delivering = threading.Lock()  # one at a time, also when a decision is told
         self._beat_s = float("-inf")
         self._pool = ThreadPoolExecutor(
             system.settings.chat_workers + 2, thread_name_prefix="quartermaster"
@@ -58,11 +61,16 @@ class Background:
         self._submit("warm", self._warm)
 
     def stop(self) -> None:
-        """Take nothing new; give what runs the grace time to finish."""
+        """Take nothing new; give what runs the grace time to finish, a delivery all it may take."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
-        wait(list(self._jobs.values()), timeout=self._system.settings.shutdown_grace_s)
+        settings, jobs = self._system.settings, dict(self._jobs)
+        ends_s = time.monotonic() + settings.shutdown_grace_s
+        delivers = self._delivering.acquire(timeout=settings.delivery_timeout_s + RECORD_WITHIN_S)
+        if delivers:
+            self._delivering.release()
+        wait(list(jobs.values()), timeout=max(0.0, ends_s - time.monotonic()))
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
@@ -172,8 +180,19 @@ class Background:
         self._wake.set()
 
     def _deliver(self) -> None:
-        system = self._system
-        worker.work_once(system.database, system.channels, clock=system.clock, holder=self._holder)
+        """Send what is due, unless a round is under way: it takes what became due meanwhile."""
+        if not self._delivering.acquire(timeout=1.0):
+            return
+        try:
+            if self._courier is None:
+                system = self._system
+                self._courier = worker.Courier(
+                    system.database, system.channels, clock=system.clock, holder=self._holder,
+                    is_stopping=self._stopping.is_set,
+                )  # fmt: skip
+            worker.work(self._courier)
+        finally:
+            self._delivering.release()
 
     def _recover(self) -> None:
         count = self._system.conversations.recover()

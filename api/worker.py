@@ -80,7 +80,6 @@ class Courier:
             with bound(delivery_key=claim.key), span("delivery", claim.channel) as told:
                 done.append(self._attempt(claim))
                 told.result = str(done[-1].state or "lost")
-            self.hear(done[-1])
         return done
 
     def resting(self) -> list[Way]:

@@ -1,7 +1,9 @@
-"""Deliver what was approved, at once, and say where it is."""
+"""Deliver what was approved, at once or as a worker of its own, and say where it is."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from api.cli.terminal import terminal
 
 if TYPE_CHECKING:
     from api.cli.terminal import Terminal
@@ -9,12 +11,13 @@ if TYPE_CHECKING:
 
 def deliver_now(shell: "Terminal", *, is_quiet: bool = False) -> list[Any]:
     """Send the orders that are due; the same code as the server's worker."""
-    from api.worker import deliver_due
+    from api.worker import Courier
 
     system = shell.system
-    deliveries = deliver_due(
-        system.database, system.channels, clock=system.clock, holder="terminal"
-    )
+    deliveries = Courier(
+        system.database, system.channels, clock=system.clock, holder=holder("terminal"),
+        takes_all=False,
+    ).round()  # fmt: skip
     if not (is_quiet or shell.is_json):
         show(shell, deliveries)
     return deliveries
@@ -33,3 +36,32 @@ def show(shell: "Terminal", deliveries: list[Any]) -> None:
 def delivered_file(shell: "Terminal", reference: str) -> Path:
     """Return the file that a delivery by drop folder wrote."""
     return shell.settings.outgoing_dir / reference
+
+
+def work() -> None:
+    """Deliver approved orders until stopped, without serving; any number may run beside `serve`."""
+    with terminal() as shell:
+        import signal
+        import threading
+
+        from api.logging import configure_logging
+        from api.worker import Courier, run
+
+        system, stopping = shell.system, threading.Event()
+        configure_logging(level=shell.settings.log_level, style=shell.settings.log_format)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: stopping.set())
+        shell.note(f"Delivering by {', '.join(sorted(system.channels))} (Ctrl-C stops).")
+        courier = Courier(
+            system.database, system.channels, clock=system.clock, holder=holder("worker"),
+            is_stopping=stopping.is_set,
+        )  # fmt: skip
+        run(courier, stopping)
+        shell.note("Stopped; nothing is under way.")
+
+
+def holder(kind: str) -> str:
+    """Return a name for a worker that no other one alive has."""
+    import secrets
+
+    return f"{kind}-{secrets.token_hex(4)}"

@@ -130,18 +130,31 @@ def _contents(system: "System") -> Iterator[Check]:
     )
     if items:
         yield _forecasts(system)
-    yield _deliveries(system)
+    yield from _deliveries(system)
 
 
-def _deliveries(system: "System") -> Check:
+def _deliveries(system: "System") -> Iterator[Check]:
+    from api.channels import unreachable
     from tools.outbox.service import stuck_keys
+    from tools.policy import service as policy
 
     with system.database.read() as session:
         stuck = list(stuck_keys(session))
-    if not stuck:
-        return Check("deliveries", "ok", "none is dead or in doubt")
-    text = f"dead or in doubt: {', '.join(stuck[:5])}; see `quartermaster settle --help`"
-    return Check("deliveries", "problem", text)
+        missing = unreachable(session, system.settings)
+        is_on = policy.current(session).dispatch_enabled
+    if not is_on:
+        text = "stopped by the policy: approved orders wait; `quartermaster dispatch --help`"
+        yield Check("dispatch", "warning", text)
+    if stuck:
+        text = f"dead or in doubt: {', '.join(stuck[:5])}; see `quartermaster settle --help`"
+        yield Check("deliveries", "problem", text)
+    else:
+        yield Check("deliveries", "ok", "none is dead or in doubt")
+    if missing:
+        named = "; ".join(f"{code}: {why}" for code, why in list(missing.items())[:5])
+        yield Check("channels", "problem", f"no order can be sent to {named}")
+    else:
+        yield Check("channels", "ok", f"set up: {', '.join(sorted(system.channels))}")
 
 
 def _forecasts(system: "System") -> Check:

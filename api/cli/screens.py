@@ -96,8 +96,8 @@ def deadline(value: str | None, today: date) -> str:
 
 
 EXCEPTION_NAMES = {
-    "below_rop": "below reorder point", "projected_stockout": "running out",
-    "late_po": "orders late", "unconfirmed_po": "unconfirmed", "excess": "in excess",
+    "stuck_delivery": "not delivered", "below_rop": "below reorder point", "excess": "in excess",
+    "projected_stockout": "running out", "late_po": "orders late", "unconfirmed_po": "unconfirmed",
 }  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from api.routes.examples import ENVELOPE_EXAMPLE, answers
 
 router = APIRouter(tags=["planning"])
 
-ExceptionType = Literal["below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"]
+ExceptionType = Literal[
+    "stuck_delivery", "below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"
+]
 
 
 @router.get(

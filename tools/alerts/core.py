@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-TYPES = ("below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess")
+TYPES = (
+    "stuck_delivery", "below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess",
+)  # fmt: skip
 CONFIRM_WITHIN_HOURS = 48
 _URGENCY = {"critical": 0, "warning": 1, "info": 2}
 
@@ -92,6 +94,21 @@ def order_exception(
             "unconfirmed_po", sku, name, location, "warning", value_minor, promise_on, why, number
         )
     return None
+
+
+def stuck_exception(
+    *, number: str, sku: str, name: str, location: str, value_minor: int | None,
+    due_on: date | None, is_in_doubt: bool, attempts: int, error: str,
+) -> StockException:  # fmt: skip
+    """The exception of an approved order that did not reach its supplier, or perhaps did not."""
+    tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    if is_in_doubt:
+        why = f"may or may not have reached the supplier, ask them: {error}"
+    else:
+        why = f"approved but not delivered, given up after {tries}: {error}"
+    return StockException(
+        "stuck_delivery", sku, name, location, "critical", value_minor, due_on, why, number
+    )
 
 
 def worklist(found: Sequence[StockException]) -> list[StockException]:

@@ -6,12 +6,19 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location, Supplier
-from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment
-from db.types import OrderState, ShipmentStatus
-from tools.alerts.core import StockException, item_exceptions, order_exception, worklist
+from db.models.purchasing import Outbox, PurchaseOrder, PurchaseOrderLine, Shipment
+from db.types import OrderState, OutboxState, ShipmentStatus
+from tools.alerts.core import (
+    StockException,
+    item_exceptions,
+    order_exception,
+    stuck_exception,
+    worklist,
+)
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
@@ -61,10 +68,11 @@ def exceptions(
     late, strange = _of_orders(
         session, items, rates, supplier, runs_out, clock=clock, company=company
     )
-    wanted = [e for e in found + late if types is None or e.type in types]
+    stuck, unvalued = _of_deliveries(session, rates, supplier)
+    wanted = [e for e in found + late + stuck if types is None or e.type in types]
     as_of = clock.now() if advice.run is None else advice.run.as_of_at
     notes = (
-        unrated_notes(unrated | strange)
+        unrated_notes(unrated | strange | unvalued)
         if any(e.value_at_risk_minor is None for e in wanted)
         else []
     )
@@ -142,6 +150,53 @@ def _of_orders(
             found.append(exception)
             unrated |= {order.currency} - rates.keys()
     return found, unrated
+
+
+def _of_deliveries(
+    session: Session, rates: dict[str, int], supplier: Supplier | None
+) -> tuple[list[StockException], set[str]]:
+    """Deliveries that wait for a person, and the currencies of those that could not be valued.
+
+    Each is shown under the first article of its order.
+    """
+    found = []
+    unrated: set[str] = set()
+    for delivery, order, code, item in session.execute(_stuck(supplier)):
+        found.append(
+            stuck_exception(
+                number=order.number,
+                sku=item.sku,
+                name=item.name,
+                location=code,
+                value_minor=_value(order.total_minor, order.currency, rates),
+                due_on=order.need_by_on,
+                is_in_doubt=delivery.state is OutboxState.IN_DOUBT,
+                attempts=delivery.attempts,
+                error=delivery.last_error,
+            )
+        )
+        unrated |= {order.currency} - rates.keys()
+    return found, unrated
+
+
+def _stuck(supplier: Supplier | None) -> Any:
+    statement = (
+        select(Outbox, PurchaseOrder, col(Location.code), Item)
+        .options(defer(Outbox.payload))  # type: ignore[arg-type]
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Outbox.order_id))
+        .join(Location, col(Location.id) == col(PurchaseOrder.location_id))
+        .join(
+            PurchaseOrderLine,
+            (col(PurchaseOrderLine.order_id) == col(PurchaseOrder.id))
+            & (col(PurchaseOrderLine.line_number) == 1),
+        )
+        .join(Item, col(Item.id) == col(PurchaseOrderLine.item_id))
+        .where(col(Outbox.state).in_((OutboxState.DEAD, OutboxState.IN_DOUBT)))
+        .order_by(col(Outbox.id))
+    )
+    if supplier is not None:
+        statement = statement.where(PurchaseOrder.supplier_id == supplier.id)
+    return statement
 
 
 def _open_lines(supplier: Supplier | None) -> Any:

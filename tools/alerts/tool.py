@@ -11,7 +11,9 @@ from tools.catalog.service import resolve_supplier
 from tools.money import amount_text
 from tools.wrapping import Result, Tool, ToolContext, tool
 
-ExceptionType = Literal["below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"]
+ExceptionType = Literal[
+    "stuck_delivery", "below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"
+]
 Count = Annotated[int, Field(ge=1, le=50)]
 Days = Annotated[int, Field(ge=1, le=180)]
 

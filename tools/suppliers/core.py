@@ -1,16 +1,19 @@
-"""Suppliers of one item side by side: what they can deliver when, at what landed cost."""
+"""Suppliers of one item side by side; and the ways in which orders reach a supplier."""
 
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
+from db.types import DocumentFormat
 from tools.cases.core import Case
+from tools.errors import InvalidInput
+from tools.mail.core import check_address
 from tools.money import amount_text
 from tools.offers.core import (
     LeadTime,
@@ -24,6 +27,7 @@ from tools.offers.core import (
 from tools.planning.core.plan import PREFERENCE, evaluate_offers
 from tools.planning.core.quantities import NO_LIMIT, order_quantities
 from tools.planning.core.tables import tables
+from tools.webhooks.core import target
 
 Z_90 = 1.2816  # standard normal quantile of 90 %
 MOST_EXCESS = 2  # a minimum order above this many times the asked quantity is not a choice
@@ -224,3 +228,58 @@ def note_flag(text: str) -> str | None:
     plain = unicodedata.normalize("NFKC", text)
     plain = "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Cc") or c.isspace())
     return "addresses_the_assistant" if _COMMANDS.search(plain) else None
+
+
+@dataclass(frozen=True)
+class Way:
+    """How orders reach a supplier: the channel, the address on it, and the format."""
+
+    channel: str
+    address: str
+    form: DocumentFormat
+
+    def as_json(self) -> dict[str, str]:
+        """Return it for the audit trail and for screens."""
+        return {"channel": self.channel, "address": self.address, "format": self.form.value}
+
+
+_FORMATS = {
+    "file": tuple(DocumentFormat),
+    "email": tuple(DocumentFormat),
+    "webhook": tuple(form for form in DocumentFormat if form is not DocumentFormat.PDF),
+}
+
+
+def check_way(way: Way, *, open_to: Collection[str] = ()) -> None:
+    """Refuse a way that no order could take.
+
+    Args:
+        way: What is asked for.
+        open_to: Hosts inside the house that webhooks may call.
+
+    Raises:
+        InvalidInput: The channel is unknown, or does not take this address or format.
+
+    >>> check_way(Way("email", "orders@acme.example", DocumentFormat.PDF))
+    """
+    formats = _FORMATS.get(way.channel)
+    if formats is None:
+        raise InvalidInput(
+            f"there is no channel {way.channel!r}", next_step=f"Choose {', '.join(_FORMATS)}."
+        )
+    if way.form not in formats:
+        raise InvalidInput(
+            f"{way.channel!r} does not carry {way.form.value!r}",
+            next_step=f"Choose {', '.join(form.value for form in formats)}.",
+        )
+    if way.channel == "email":
+        check_address(way.address)
+    elif way.channel == "webhook":
+        target(way.address, open_to=open_to)
+        if len(way.address) > 300:
+            raise InvalidInput("a web address has at most 300 characters")
+    elif way.address:
+        raise InvalidInput(
+            "orders as files go to the house's own folder, without an address",
+            next_step="Leave the address out; QM_OUTGOING_DIR says where the folder is.",
+        )

@@ -20,11 +20,13 @@ from agent.offline.phrasing.figures import (
 
 _NO_SELLER = "Nobody sells it, so it cannot be ordered yet"
 _NONE = {
+    "stuck_delivery": "Every approved order was delivered.",
     "late_po": "No late orders.",
     "unconfirmed_po": "No unconfirmed orders.",
     "excess": "No excess stock.",
 }
 _TYPES = {
+    "stuck_delivery": "orders not delivered",
     "below_rop": "below the reorder point",
     "projected_stockout": "about to run out",
     "late_po": "late orders",
