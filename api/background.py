@@ -18,6 +18,7 @@ from sqlmodel import col, exists, func, select
 
 from api import worker
 from api.bootstrap import System
+from api.inbound import apply_due, load_sources
 from db.models.conversation import Message, Run, Thread
 from db.models.purchasing import Approval
 from db.types import RunState
@@ -27,11 +28,12 @@ from tools.tracing import bound
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
+INBOUND_EVERY_S = 1.0
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
 MAX_BEAT_AGE_S = 10.0
 RECORD_WITHIN_S = 2.0  # what a delivery takes beside the channel's own time
-STEPS = frozenset({"recover", "deliver", "pick"})
+STEPS = frozenset({"recover", "deliver", "pick", "inbound"})
 UNTOLD_FOR = (timedelta(seconds=30), timedelta(days=1))
 
 
@@ -40,6 +42,7 @@ class Background:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self.sources = load_sources(system.settings)
         self._holder = f"server-{secrets.token_hex(4)}"
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -76,6 +79,7 @@ class Background:
     def wake(self) -> None:
         """Look for work at once: a message or a decision was just stored."""
         self._started_s.pop("deliver", None)
+        self._started_s.pop("inbound", None)
         self._wake.set()
 
     def tell_decision(self, approval_number: str) -> None:
@@ -94,6 +98,8 @@ class Background:
         while not self._stopping.is_set():
             self._every("recover", RECOVER_EVERY_S, self._recover)
             self._every("deliver", DELIVER_EVERY_S, self._deliver)
+            if self.sources:
+                self._every("inbound", INBOUND_EVERY_S, self._apply_inbound)
             self._every("pick", 0.0, self._pick)
             self._beat_s = time.monotonic()
             self._wake.wait(LOOK_EVERY_S)
@@ -193,6 +199,10 @@ class Background:
             worker.work(self._courier)
         finally:
             self._delivering.release()
+
+    def _apply_inbound(self) -> None:
+        system = self._system
+        apply_due(system.database, self.sources, clock=system.clock, company=system.company)
 
     def _recover(self) -> None:
         count = self._system.conversations.recover()

@@ -216,6 +216,13 @@ class Settings(DeliverySettings):
         description="How long a request's body may take to arrive, seconds; half of it for its "
         "head.",
     )  # fmt: skip
+    inbound_file: Path | None = Field(
+        default=None,
+        description="File of those who may post acknowledgements, shipments and receipts to "
+        "`/v1/inbound/NAME`: their secrets and the suppliers they speak for (docs/inbound.md). "
+        "Readable by its owner only.",
+        json_schema_extra={"shown_default": "empty"},
+    )
     metrics_token: SecretStr = Field(
         default=SecretStr(""),
         description="Bearer token for `GET /metrics`. Empty: only this machine may read it, "

@@ -157,6 +157,28 @@ def _deliveries(system: "System") -> Iterator[Check]:
         yield Check("channels", "ok", f"set up: {', '.join(sorted(system.channels))}")
 
 
+def _inbound(system: "System") -> Check:
+    from tools.inbound.service import troubled
+
+    with system.database.read() as session:
+        rows = [f"{row.source} {row.event_id}" for row in troubled(session)]
+    if not rows:
+        return Check("messages", "ok", "none is refused or failing")
+    text = f"refused or failing: {', '.join(rows[:5])}; see `quartermaster inbound list`"
+    return Check("messages", "problem", text)
+
+
+def _ledger(system: "System") -> Check:
+    from tools.stock.service import ledger_differences
+
+    with system.database.read() as session:
+        found = ledger_differences(session)
+    if not found:
+        return Check("stock", "ok", "is the sum of its movements everywhere")
+    text = f"{len(found):,} items are not the sum of their movements"
+    return Check("stock", "problem", f"{text}; see `quartermaster stock check`")
+
+
 def _forecasts(system: "System") -> Check:
     from tools.forecasting.service import latest_run
 

@@ -13,6 +13,7 @@ from api.cli import (
     deliveries,
     demo,
     doctor,
+    inbound,
     keys,
     look,
     operate,
@@ -86,6 +87,7 @@ app.command(rich_help_panel="Operate")(backup.backup)
 app.command(rich_help_panel="Operate")(backup.restore)
 app.command(rich_help_panel="Operate")(deliveries.work)
 app.add_typer(answers.app, name="answers", rich_help_panel="Decide")
+app.add_typer(inbound.app, name="inbound", rich_help_panel="Operate")
 app.add_typer(receipts.app, name="receipts", rich_help_panel="Operate")
 app.add_typer(stock.app, name="stock", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")

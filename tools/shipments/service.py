@@ -1,6 +1,7 @@
 """Follows an order or a tracking number to where the goods are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -8,15 +9,17 @@ from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Supplier
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Shipment, ShipmentEvent
-from db.types import OrderState, ShipmentStatus
+from db.types import Actor, OrderState, ShipmentStatus
+from tools.audit import service as audit
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import InvalidInput, NotFound
+from tools.errors import Conflict, InvalidInput, NotFound
 from tools.offers.core import quoted_note
 from tools.purchasing.core.answers import Promise, spread
 from tools.purchasing.service.promises import stored_promises
 from tools.shipments.core import days_late, expected_on, hours_since
+from tools.text import plain_line
 
 _ARRIVED = (OrderState.RECEIVED, OrderState.CLOSED)
 _SHOWN_EVENTS = 10
@@ -171,3 +174,105 @@ def _parts(line: PurchaseOrderLine, parts: Mapping[int, list[Promise]]) -> dict[
 def _due(line: PurchaseOrderLine, parts: Mapping[int, list[Promise]]) -> date | None:
     days = [one.promise_on for one in _split(line, parts) if one.promise_on is not None]
     return min(days, default=line.promise_on)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One report of a carrier. ``description`` and ``place`` are untrusted."""
+
+    event_id: str
+    status: ShipmentStatus
+    at: datetime
+    description: str = ""
+    place: str = ""
+
+
+def record_shipment(
+    session: Session,
+    order: PurchaseOrder,
+    *,
+    number: str,
+    steps: Sequence[Step],
+    actor: Actor,
+    clock: Clock,
+    carrier: str = "",
+    tracking: str = "",
+    eta_on: date | None = None,
+    shipped_units: int | None = None,
+) -> Shipment:
+    """Book what a carrier or supplier reports about goods on their way.
+
+    Reports may come twice and out of order: each counts once, and the one that happened last says
+    where the goods are.
+
+    Args:
+        session: The transaction.
+        order: What the goods were ordered with.
+        number: Public number of the shipment.
+        steps: Reports, in any order.
+        actor: Who reports.
+        clock: Time.
+        carrier: Name; empty leaves it as it is.
+        tracking: Number of the carrier; empty leaves it as it is.
+        eta_on: Expected day; None leaves it as it is.
+        shipped_units: What is on its way; None leaves it as it is.
+
+    Raises:
+        Conflict: The number belongs to another order's shipment.
+        InvalidInput: A report has no time zone.
+    """
+    audit.lock(session)
+    number = plain_line(number, longest=64)
+    shipment = _shipment(session, order, number, clock)
+    before = {"status": shipment.status.value, "eta": shipment.eta_on and str(shipment.eta_on)}
+    new = [step for step in steps if _add_step(session, shipment, step)]
+    shipment.carrier = plain_line(carrier, longest=64) or shipment.carrier
+    shipment.tracking = plain_line(tracking, longest=64) or shipment.tracking
+    shipment.shipped_units = shipment.shipped_units if shipped_units is None else shipped_units
+    if eta_on is not None:
+        shipment.eta_on, shipment.eta_source = eta_on, "carrier"
+    session.flush()
+    if latest := _events(session, shipment):
+        shipment.status = latest[0].status
+    shipment.updated_at = clock.now()
+    audit.append(
+        session, at=clock.now(), actor=actor, action="shipment.reported", object_id=order.number,
+        before=before,
+        after={
+            "shipment": number, "status": shipment.status.value,
+            "eta": shipment.eta_on and str(shipment.eta_on), "reports": len(new),
+        },
+    )  # fmt: skip
+    return shipment
+
+
+def _shipment(session: Session, order: PurchaseOrder, number: str, clock: Clock) -> Shipment:
+    found = session.exec(select(Shipment).where(Shipment.number == number)).one_or_none()
+    if found is None:
+        found = Shipment(number=number, order_id=order.id, updated_at=clock.now())
+        session.add(found)
+        session.flush()
+    if found.order_id != order.id:
+        raise Conflict(f"shipment {number!r} belongs to another order than {order.number!r}")
+    return found
+
+
+def _add_step(session: Session, shipment: Shipment, step: Step) -> bool:
+    """Add a report unless it came before; returns whether it is new."""
+    if step.at.tzinfo is None:
+        raise InvalidInput(f"report {step.event_id!r} says a time without its zone")
+    known = select(ShipmentEvent.id).where(ShipmentEvent.source_event_id == step.event_id)
+    if session.exec(known).first() is not None:
+        return False
+    session.add(
+        ShipmentEvent(
+            shipment_id=shipment.id,
+            source_event_id=step.event_id,
+            status=step.status,
+            occurred_at=step.at,
+            description=plain_line(step.description, longest=500),
+            place=plain_line(step.place, longest=120),
+        )
+    )
+    session.flush()
+    return True
