@@ -1,5 +1,6 @@
 """The trail: append in the transaction of the change, verify the whole of it."""
 
+import functools
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
+    Insert,
+    Text,
     bindparam,
+    cast,
+    insert,
     select,
     text,
 )
@@ -30,11 +36,9 @@ from tools.audit.core.chain import (
     GENESIS,
     ROTATED,
     Entry,
-    document_hash,
     entry_mac,
-    first_break,
-    read_entry,
 )
+from tools.audit.core.reading import Row, as_stored, document_seal, first_break
 from tools.audit.core.witness import Witness
 from tools.errors import Conflict, Forbidden, InvalidInput
 from tools.records.service import stored, table, world
@@ -44,6 +48,7 @@ SYSTEM = Actor(
     user_id=0, login="system", name="Quartermaster", role=Role.SERVICE, kind=ActorKind.SYSTEM
 )
 _PAGE_ROWS = 2_000
+_EVERYTHING = -(2**62)  # also rows with numbers that were never given
 _LOCK_ID = 0x51_4D_41_55  # "QMAU": one advisory lock for the trail
 
 
@@ -105,7 +110,7 @@ def append(
     meaning: str = "",
     reason: str = "",
     context: Mapping[str, Any] | None = None,
-) -> AuditEvent:
+) -> None:
     """Add a row to the trail, in the transaction of the change it tells of.
 
     Args:
@@ -142,11 +147,35 @@ def append(
         key_id=head.signer,
         prev_mac=head.mac,
     )
-    mac = entry_mac(_key(session, head.signer), entry)
-    event = AuditEvent(**{**vars(entry), "actor_kind": actor.kind}, mac=mac)
-    session.add(event)
-    session.flush()
-    return event
+    write_rows(session, [(entry, entry_mac(_key(session, head.signer), entry))])
+
+
+def write_rows(session: Session, rows: Sequence[tuple[Entry, str]]) -> None:
+    """Store rows with their MACs, documents in their one spelling: what is sealed is what is kept.
+
+    Args:
+        session: The transaction, which holds the trail's lock.
+        rows: What follows the trail's last row.
+    """
+    dialect = session.get_bind().dialect.name
+    session.connection().execute(
+        _insertion(is_sqlite=dialect == "sqlite"),
+        [
+            {f"the_{name}": value for name, value in as_stored(entry, mac).items()}
+            for entry, mac in rows
+        ],
+    )
+
+
+@functools.cache
+def _insertion(*, is_sqlite: bool) -> Insert:
+    """Return the statement that stores a document as the text it is."""
+    values: dict[str, ColumnElement[Any]] = {}
+    for column in table(AuditEvent).c:
+        is_document = isinstance(column.type, JSON)
+        it = bindparam(f"the_{column.name}", type_=Text() if is_document else column.type)
+        values[column.name] = cast(it, JSON) if is_document and not is_sqlite else it
+    return insert(table(AuditEvent)).values(values)
 
 
 @dataclass(frozen=True)
@@ -221,12 +250,11 @@ def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
     _stand_still(session)
     keys: Mapping[str, bytes] = session.info["audit_keys"]
     moored, bad_anchor = check_anchors(anchors, keys)
-    witness = Witness(world(session, hash_of=document_hash))
+    witness = Witness(world(session, seal=document_seal))
     count = session.execute(text("SELECT count(*) FROM audit_event")).scalar_one()
     macs = {seq: anchor.mac for seq, anchor in moored.items()}
-    broken = (
-        first_break(_heard(read_rows(session, -(2**62)), witness), keys, moored=macs) or bad_anchor
-    )
+    rows = read_rows(session, _EVERYTHING)
+    broken = first_break(rows, keys, moored=macs, hear=witness.hear) or bad_anchor
     known = len(moored), max(moored, default=0)
     if broken is not None:
         seq, is_checkable = broken.seq or None, not broken.lacks_key
@@ -332,7 +360,7 @@ def _stand_still(session: Session) -> None:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
-def read_rows(session: Session, first: int = 1) -> Iterator[tuple[Entry, str]]:
+def read_rows(session: Session, first: int = 1) -> Iterator[Row]:
     """Read the trail page by page, as it is stored: a broken row must not break the reader.
 
     Args:
@@ -351,6 +379,5 @@ def read_rows(session: Session, first: int = 1) -> Iterator[tuple[Entry, str]]:
     )
     after = first - 1
     while page := session.execute(statement, {"after": after}).all():
-        for row in page:
-            yield read_entry(row)
+        yield from page
         after = page[-1][0]

@@ -6,20 +6,17 @@ For whoever holds them against something else: the audit trail above all.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
-
-from db.types import ApprovalState, LoadState, OrderState, OutboxState
+from typing import Any, NamedTuple
 
 Revision = tuple[str, int]  # an order's number and the revision
 
 
-@dataclass(frozen=True)
-class OrderRow:
+class OrderRow(NamedTuple):
     """An order as it stands; ``lines`` are SKU, units and price in minor units."""
 
     number: str
     revision: int
-    state: OrderState
+    state: str
     supplier: str
     ship_to: str
     currency: str
@@ -31,8 +28,7 @@ class OrderRow:
     lines: tuple[tuple[str, int, int], ...] = ()
 
 
-@dataclass(frozen=True)
-class SignatureRow:
+class SignatureRow(NamedTuple):
     """One person's name under a request; ``login`` is None when that person is not there."""
 
     login: str | None
@@ -42,15 +38,14 @@ class SignatureRow:
     is_reauthenticated: bool
 
 
-@dataclass(frozen=True)
-class ApprovalRow:
+class ApprovalRow(NamedTuple):
     """A request as it stands."""
 
     number: str
     order: str
     revision: int
     fingerprint: str
-    state: ApprovalState
+    state: str
     total_minor: int
     decision: str | None
     requested_by: str | None
@@ -59,24 +54,21 @@ class ApprovalRow:
     is_spent: bool
     required_signatures: int = 1
     needs_reauthentication: bool = False
-    policy_version: int | None = None
     signatures: tuple[SignatureRow, ...] = ()
 
 
-@dataclass(frozen=True)
-class DeliveryRow:
+class DeliveryRow(NamedTuple):
     """A row of the outbox; ``seal`` is its payload's hash, empty when it has none."""
 
     key: str
     order: str
     revision: int
     approval: str
-    state: OutboxState
+    state: str
     seal: str
 
 
-@dataclass(frozen=True)
-class RevisionRow:
+class RevisionRow(NamedTuple):
     """What an order said once; ``seal`` is the hash of its content, empty when unreadable.
 
     ``content`` is there for the revision that is in force only.
@@ -89,20 +81,18 @@ class RevisionRow:
     content: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class LoadRow:
+class LoadRow(NamedTuple):
     """An import of a file."""
 
     id: int
     kind: str
     content_hash: str
-    state: LoadState
+    state: str
     rows_good: int
     rows_bad: int
 
 
-@dataclass(frozen=True)
-class PolicyRow:
+class PolicyRow(NamedTuple):
     """A version of the approval policy; ``seal`` is the hash of its content."""
 
     version: int
@@ -110,8 +100,7 @@ class PolicyRow:
     seal: str
 
 
-@dataclass(frozen=True)
-class UserRow:
+class UserRow(NamedTuple):
     """A person or a machine, and what they may."""
 
     login: str
@@ -124,15 +113,14 @@ class UserRow:
 class World:
     """Everything the trail may tell of, by its public name.
 
-    ``receipts`` are units by order line reference (``PO-2001:LS-1:1``) and SKU as booked;
-    ``movements`` are the units that became stock under the same references.
+    ``receipts`` are the units received by SKU, by order and delivery note (``PO-2001:LS-1``).
     """
 
-    orders: Mapping[str, OrderRow]
-    approvals: Mapping[str, ApprovalRow]
-    deliveries: Mapping[Revision, DeliveryRow]
-    revisions: Mapping[Revision, RevisionRow]
-    receipts: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    orders: Mapping[str, OrderRow] = field(default_factory=dict)
+    approvals: Mapping[str, ApprovalRow] = field(default_factory=dict)
+    deliveries: Mapping[Revision, DeliveryRow] = field(default_factory=dict)
+    revisions: Mapping[Revision, RevisionRow] = field(default_factory=dict)
+    receipts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     loads: Mapping[int, LoadRow] = field(default_factory=dict)
     policies: Mapping[int, PolicyRow] = field(default_factory=dict)
     users: Mapping[str, UserRow] = field(default_factory=dict)

@@ -1,13 +1,23 @@
 """Read everything that an audit trail tells of, in columns: a handful of queries in all."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, LargeBinary, Table, Text, cast, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    cast,
+    select,
+    type_coerce,
+)
 from sqlmodel import Session, SQLModel
 
-from db.columns import UtcDateTime
+from db.columns import EnumText, UtcDateTime
 from db.models.catalog import Item, Location, Supplier
 from db.models.identity import User
 from db.models.ingestion import Load
@@ -21,6 +31,7 @@ from db.models.purchasing import (
     PurchaseOrderRevision,
     Receipt,
 )
+from db.types import ReceiptKind
 from tools.records.core import (
     ApprovalRow,
     DeliveryRow,
@@ -33,18 +44,7 @@ from tools.records.core import (
     World,
 )
 
-Hash = Callable[[Any], str]  # of a JSON value; raises TypeError when it has none
-
-_ORDER_COLUMNS = (
-    "number", "revision", "state", "currency", "total_minor", "fingerprint", "need_by_on",
-    "is_imported", "sent_at",
-)  # fmt: skip
-_APPROVAL_COLUMNS = (
-    "id", "number", "order_id", "revision", "fingerprint", "state", "total_minor", "decision",
-    "requested_by_id", "decided_by_id", "reason", "consumed_at", "required_signatures",
-    "needs_reauthentication", "policy_version",
-)  # fmt: skip
-_LOAD_COLUMNS = ("id", "kind", "content_hash", "state", "rows_good", "rows_bad")
+Seal = Callable[[Any], tuple[dict[str, Any] | None, str]]
 
 
 def table(model: type[SQLModel]) -> Table:
@@ -61,103 +61,102 @@ def stored(session: Session, column: Column[Any]) -> ColumnElement[Any]:
     return column if isinstance(column.type, UtcDateTime) else cast(column, Text)
 
 
-def world(session: Session, *, hash_of: Hash) -> World:
+def world(session: Session, *, seal: Seal) -> World:
     """Return what stands in this transaction.
 
     Args:
         session: The transaction.
-        hash_of: Gives the hash of a document; what has none gets an empty seal.
+        seal: Reads a stored document and gives its hash, an empty one when it has none.
     """
     orders = _orders(session)
-    numbers = {row_id: order.number for row_id, order in orders}
-    logins = {row.id: row.login for row in session.execute(select(*_columns(User, "id", "login")))}
+    numbers = {row_id: order.number for row_id, order in orders.items()}
+    logins = dict(_plain(session, User, "id", "login"))
     approvals = _approvals(session, numbers, logins)
-    named = {row_id: approval.number for row_id, approval in approvals}
-    deliveries = _deliveries(session, numbers, named, hash_of)
-    current = {order.number: order.revision for _, order in orders}
-    revisions = _revisions(session, numbers, current, hash_of)
+    named = {row_id: approval.number for row_id, approval in approvals.items()}
+    deliveries = _deliveries(session, numbers, named, seal)
+    revisions = _revisions(session, orders, seal)
     return World(
-        orders={order.number: order for _, order in orders},
-        approvals={approval.number: approval for _, approval in approvals},
+        orders={order.number: order for order in orders.values()},
+        approvals={approval.number: approval for approval in approvals.values()},
         deliveries={(row.order, row.revision): row for row in deliveries},
         revisions={(row.order, row.revision): row for row in revisions},
         receipts=_receipts(session),
-        loads=_loads(session),
-        policies=_policies(session, hash_of),
-        users=_users(session),
+        loads={row[0]: LoadRow(*row) for row in _plain(session, Load, *LoadRow._fields)},
+        policies=_policies(session, seal),
+        users={row[0]: UserRow(*row) for row in _plain(session, User, *UserRow._fields)},
     )
 
 
-def _columns(model: type[SQLModel], *names: str) -> list[Column[Any]]:
+def _raw(column: Column[Any]) -> ColumnElement[Any]:
+    """Return a column without what turns its text into a member of an enum: that takes time."""
+    return type_coerce(column, String) if isinstance(column.type, EnumText) else column
+
+
+def _plain(session: Session, model: type[SQLModel], *names: str) -> Iterator[Sequence[Any]]:
     columns = table(model).c
-    return [columns[name] for name in names]
+    yield from session.execute(select(*(_raw(columns[name]) for name in names)))
 
 
-def _orders(session: Session) -> list[tuple[int, OrderRow]]:
-    order, supplier, place = (table(model) for model in (PurchaseOrder, Supplier, Location))
+def _orders(session: Session) -> dict[int, OrderRow]:
+    order, supplier, place = (table(model).c for model in (PurchaseOrder, Supplier, Location))
     lines = _lines(session)
-    columns = [order.c[name] for name in _ORDER_COLUMNS]
     rows = session.execute(
-        select(order.c.id, supplier.c.code, place.c.code.label("ship_to"), *columns)
-        .join(supplier, supplier.c.id == order.c.supplier_id)
-        .join(place, place.c.id == order.c.location_id)
-        .order_by(order.c.id)
-    )
-    return [
-        (
-            row.id,
-            OrderRow(
-                row.number, row.revision, row.state, row.code, row.ship_to, row.currency,
-                row.total_minor, row.fingerprint, row.need_by_on, row.is_imported,
-                is_sent=row.sent_at is not None, lines=tuple(lines.get(row.id, ())),
-            ),
+        select(
+            order.id, order.number, order.revision, _raw(order.state), supplier.code,
+            place.code, order.currency, order.total_minor, order.fingerprint, order.need_by_on,
+            order.is_imported, order.sent_at.is_not(None),
         )
-        for row in rows
-    ]  # fmt: skip
+        .join_from(table(PurchaseOrder), table(Supplier), supplier.id == order.supplier_id)
+        .join(table(Location), place.id == order.location_id)
+        .order_by(order.id)
+    )  # fmt: skip
+    return {row[0]: OrderRow(*row[1:], tuple(lines.get(row[0], ()))) for row in rows}
 
 
 def _lines(session: Session) -> dict[int, list[tuple[str, int, int]]]:
     """Return SKU, units and price of every line, by order."""
-    line, item = table(PurchaseOrderLine), table(Item)
+    line = table(PurchaseOrderLine).c
+    skus = dict(_plain(session, Item, "id", "sku"))
     rows = session.execute(
-        select(line.c.order_id, item.c.sku, line.c.ordered_units, line.c.unit_price_minor)
-        .join(item, item.c.id == line.c.item_id)
-        .order_by(line.c.order_id, line.c.line_number)
+        select(line.order_id, line.item_id, line.ordered_units, line.unit_price_minor).order_by(
+            line.order_id, line.line_number
+        )
     )
     found: dict[int, list[tuple[str, int, int]]] = {}
-    for order_id, sku, units, price in rows:
-        found.setdefault(order_id, []).append((sku, units, price))
+    for order_id, item_id, units, price in rows:
+        found.setdefault(order_id, []).append((skus[item_id], units, price))
     return found
 
 
 def _approvals(
     session: Session, numbers: Mapping[int, str], logins: Mapping[int, str]
-) -> list[tuple[int, ApprovalRow]]:
+) -> dict[int, ApprovalRow]:
     signatures = _signatures(session, logins)
-    rows = session.execute(select(*_columns(Approval, *_APPROVAL_COLUMNS)))
-    return [
-        (
-            row.id,
-            ApprovalRow(
-                row.number, numbers[row.order_id], row.revision, row.fingerprint, row.state,
-                row.total_minor, row.decision, logins.get(row.requested_by_id),
-                logins.get(row.decided_by_id), row.reason, is_spent=row.consumed_at is not None,
-                required_signatures=row.required_signatures,
-                needs_reauthentication=row.needs_reauthentication,
-                policy_version=row.policy_version, signatures=tuple(signatures.get(row.id, ())),
-            ),
+    it = table(Approval).c
+    rows = session.execute(
+        select(
+            it.id, it.number, it.order_id, it.revision, it.fingerprint, _raw(it.state),
+            it.total_minor, _raw(it.decision), it.requested_by_id, it.decided_by_id, it.reason,
+            it.consumed_at.is_not(None), it.required_signatures, it.needs_reauthentication,
         )
-        for row in rows
-    ]  # fmt: skip
+    )  # fmt: skip
+    found = {}
+    for row_id, number, order_id, *middle, asked, decided, reason, is_spent, least, again in rows:
+        found[row_id] = ApprovalRow(
+            number, numbers[order_id], *middle, logins.get(asked), logins.get(decided), reason,
+            is_spent, least, again, tuple(signatures.get(row_id, ())),
+        )  # fmt: skip
+    return found
 
 
 def _signatures(session: Session, logins: Mapping[int, str]) -> dict[int, list[SignatureRow]]:
-    names = ("approval_id", "user_id", "printed_name", "meaning", "fingerprint")
+    it = table(ApprovalSignature).c
     rows = session.execute(
-        select(*_columns(ApprovalSignature, *names, "is_reauthenticated")).order_by(
-            table(ApprovalSignature).c.id
-        )
-    )
+        select(
+            it.approval_id, it.user_id, it.printed_name, it.meaning, it.fingerprint,
+            it.is_reauthenticated,
+        ).order_by(it.id)
+    )  # fmt: skip
     found: dict[int, list[SignatureRow]] = {}
     for approval_id, user_id, *rest in rows:
         found.setdefault(approval_id, []).append(SignatureRow(logins.get(user_id), *rest))
@@ -165,74 +164,49 @@ def _signatures(session: Session, logins: Mapping[int, str]) -> dict[int, list[S
 
 
 def _deliveries(
-    session: Session, numbers: Mapping[int, str], approvals: Mapping[int, str], hash_of: Hash
+    session: Session, numbers: Mapping[int, str], approvals: Mapping[int, str], seal: Seal
 ) -> list[DeliveryRow]:
     it = table(Outbox).c
-    payload = stored(session, it.payload).label("payload")
+    payload = stored(session, it.payload)
     rows = session.execute(
-        select(it.key, it.order_id, it.revision, it.approval_id, it.state, payload)
+        select(it.key, it.order_id, it.revision, it.approval_id, _raw(it.state), payload)
     )
     return [
-        DeliveryRow(
-            row.key, numbers[row.order_id], row.revision, approvals[row.approval_id], row.state,
-            seal=_read(row.payload, hash_of)[1],
-        )
-        for row in rows
-    ]  # fmt: skip
+        DeliveryRow(key, numbers[order], revision, approvals[approval], state, seal(said)[1])
+        for key, order, revision, approval, state, said in rows
+    ]
 
 
 def _revisions(
-    session: Session, numbers: Mapping[int, str], current: Mapping[str, int], hash_of: Hash
-) -> list[RevisionRow]:
+    session: Session, orders: Mapping[int, OrderRow], seal: Seal
+) -> Iterator[RevisionRow]:
     it = table(PurchaseOrderRevision).c
-    content = stored(session, it.content).label("content")
-    found = []
-    for row in session.execute(select(it.order_id, it.revision, it.fingerprint, content)):
-        number = numbers[row.order_id]
-        said, seal = _read(row.content, hash_of)
-        is_current = current[number] == row.revision
-        found.append(
-            RevisionRow(number, row.revision, row.fingerprint, seal, said if is_current else None)
+    content = stored(session, it.content)
+    rows = session.execute(select(it.order_id, it.revision, it.fingerprint, content))
+    for order_id, revision, fingerprint, text in rows:
+        order = orders[order_id]
+        said, hashed = seal(text)
+        is_current = order.revision == revision
+        yield RevisionRow(order.number, revision, fingerprint, hashed, said if is_current else None)
+
+
+def _receipts(session: Session) -> dict[str, dict[str, int]]:
+    receipt = table(Receipt).c
+    skus = dict(_plain(session, Item, "id", "sku"))
+    rows = session.execute(
+        select(receipt.reference, receipt.item_id, receipt.received_units).where(
+            receipt.order_line_id.is_not(None), receipt.kind == ReceiptKind.RECEIPT
         )
+    )
+    found: dict[str, dict[str, int]] = {}
+    for reference, item_id, units in rows:
+        note = found.setdefault(reference.rpartition(":")[0], {})
+        sku = skus.get(item_id, "")
+        note[sku] = note.get(sku, 0) + units
     return found
 
 
-def _receipts(session: Session) -> dict[str, tuple[str, int, int]]:
-    """Return SKU, units received and units rejected of our own receipts, by reference."""
-    receipt, item = table(Receipt), table(Item)
-    rows = session.execute(
-        select(receipt.c.reference, item.c.sku, receipt.c.received_units, receipt.c.rejected_units)
-        .join(item, item.c.id == receipt.c.item_id)
-        .where(receipt.c.order_line_id.is_not(None))
-    )
-    return {row.reference: (row.sku, row.received_units, row.rejected_units) for row in rows}
-
-
-def _loads(session: Session) -> dict[int, LoadRow]:
-    rows = session.execute(select(*_columns(Load, *_LOAD_COLUMNS)))
-    return {row.id: LoadRow(*row) for row in rows}
-
-
-def _policies(session: Session, hash_of: Hash) -> dict[int, PolicyRow]:
+def _policies(session: Session, seal: Seal) -> dict[int, PolicyRow]:
     it = table(PolicyVersion).c
-    content = stored(session, it.content).label("content")
-    rows = session.execute(select(it.version, it.content_hash, content))
-    return {
-        row.version: PolicyRow(row.version, row.content_hash, _read(row.content, hash_of)[1])
-        for row in rows
-    }
-
-
-def _users(session: Session) -> dict[str, UserRow]:
-    names = ("login", "role", "approval_limit_minor", "is_active")
-    rows = session.execute(select(*_columns(User, *names)))
-    return {row.login: UserRow(row.login, row.role.value, *row[2:]) for row in rows}
-
-
-def _read(document: Any, hash_of: Hash) -> tuple[dict[str, Any] | None, str]:
-    """Return a stored JSON object and its seal; nothing and an empty one when it is none."""
-    try:
-        value = json.loads(document)
-        return (value, hash_of(value)) if isinstance(value, dict) else (None, "")
-    except (ValueError, TypeError, RecursionError):
-        return None, ""
+    rows = session.execute(select(it.version, it.content_hash, stored(session, it.content)))
+    return {version: PolicyRow(version, said, seal(text)[1]) for version, said, text in rows}

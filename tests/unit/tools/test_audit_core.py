@@ -16,8 +16,8 @@ from tools.audit.core.chain import (
     canonical_json,
     entry_bytes,
     entry_mac,
-    first_break,
 )
+from tools.audit.core.reading import Break, Row, as_stored, first_break
 
 KEY = b"k" * 32
 KEYS = {"one": KEY}
@@ -41,6 +41,17 @@ def _chain(length: int) -> list[tuple[Entry, str]]:
         before = entry_mac(KEY, entry)
         rows.append((entry, before))
     return rows
+
+
+def _breaks(rows: list[tuple[Entry, str]], keys: dict[str, bytes] = KEYS) -> Break | None:
+    return first_break([_stored(*row) for row in rows], keys)
+
+
+def _stored(entry: Entry, mac: str) -> Row:
+    """The columns in the table's order, as SQLite gives them."""
+    stored = as_stored(entry, mac)
+    stored["at"] = entry.at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return tuple(value.encode() if isinstance(value, str) else value for value in stored.values())
 
 
 class TestCanonicalJson:
@@ -81,13 +92,13 @@ class TestEntryBytes:
 
 class TestFirstBreak:
     def test_a_whole_chain_holds(self) -> None:
-        assert first_break(_chain(5), KEYS) is None
+        assert _breaks(_chain(5)) is None
 
     def test_an_edit_is_found(self) -> None:
         rows = _chain(5)
         rows[2] = (replace(rows[2][0], reason="so it was"), rows[2][1])
 
-        broken = first_break(rows, KEYS)
+        broken = _breaks(rows)
 
         assert broken is not None
         assert (broken.seq, broken.problem) == (3, "row 3 was changed after it was written")
@@ -96,7 +107,7 @@ class TestFirstBreak:
         rows = _chain(5)
         del rows[2]
 
-        broken = first_break(rows, KEYS)
+        broken = _breaks(rows)
 
         assert broken is not None
         assert (broken.seq, broken.problem) == (3, "row 3 is missing")
@@ -107,7 +118,7 @@ class TestFirstBreak:
         rows[1] = (replace(third[0], seq=2), third[1])
         rows[2] = (replace(second[0], seq=3), second[1])
 
-        broken = first_break(rows, KEYS)
+        broken = _breaks(rows)
 
         assert broken is not None
         assert broken.seq == 2
@@ -115,13 +126,13 @@ class TestFirstBreak:
     def test_an_unknown_key_is_named(self) -> None:
         entry = _entry(key_id="forged")
 
-        broken = first_break([(entry, entry_mac(b"x" * 32, entry))], KEYS)
+        broken = _breaks([(entry, entry_mac(b"x" * 32, entry))])
 
         assert broken is not None
         assert "unknown key 'forged'" in broken.problem
 
     def test_a_chain_signed_with_another_key_is_found(self) -> None:
-        assert first_break(_chain(2), {"one": b"z" * 32}) is not None
+        assert _breaks(_chain(2), {"one": b"z" * 32}) is not None
 
     @given(
         st.integers(0, 6),
@@ -134,7 +145,7 @@ class TestFirstBreak:
         edited = replace(entry, **{name: getattr(entry, name) + value})
         rows[row] = (edited, mac)
 
-        broken = first_break(rows, KEYS)
+        broken = _breaks(rows)
 
         assert broken is not None
         assert broken.seq == row + 1

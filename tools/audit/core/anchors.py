@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tools.audit.core.chain import GENESIS, Break, canonical_json, framed, read_time
+from tools.audit.core.chain import GENESIS, canonical_json, framed
+from tools.audit.core.reading import Break, read_time
 
 ANCHOR_DOMAIN = b"quartermaster/anchor/v1"
 _VERSION = 1

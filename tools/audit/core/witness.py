@@ -1,15 +1,28 @@
 """What the trail tells, held against the rows as they stand.
 
 The chain proves that nobody changed the trail. It proves orders only when every row that matters
-says the same as the trail: who approved what, for how much, and what left the house.
+says the same as the trail: who approved what, for how much, what left the house, what came in, by
+which policy and from which file.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from db.types import ApprovalState, OrderState, OutboxState
-from tools.audit.core.chain import Entry
+from db.types import ApprovalState, LoadState, OrderState, OutboxState
+from tools.audit.core.reading import Row, read_object, read_text
 from tools.records.core import ApprovalRow, OrderRow, Revision, RevisionRow, World
+
+
+class Told(NamedTuple):
+    """What one row of the trail says that somebody may contradict."""
+
+    seq: int
+    actor: str
+    action: str
+    object_id: str
+    after: Mapping[str, Any]
+    reason: str
 
 
 @dataclass
@@ -20,145 +33,212 @@ class Witness:
     findings: list[str] = field(default_factory=list)
     _approved: set[Revision] = field(default_factory=set)
     _sent: set[str] = field(default_factory=set)
-    _signed: set[str] = field(default_factory=set)
-    _covered: set[tuple[str, str]] = field(default_factory=set)
-    _left_as: dict[str, Revision] = field(default_factory=dict)  # before a supplier's changes
+    _signed: dict[str, set[str]] = field(default_factory=dict)  # request: who put a name under it
+    _decided: set[str] = field(default_factory=set)
+    _received: set[str] = field(default_factory=set)
+    _loads: set[int] = field(default_factory=set)
+    _policies: set[int] = field(default_factory=set)
+    _about: dict[str | bytes, Callable[[Told], Iterator[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._covered = {
-            (row.order, row.fingerprint)
-            for row in self.world.approvals.values()
-            if row.state is ApprovalState.APPROVED
+        about: dict[str, Callable[[Told], Iterator[str]]] = {
+            "order.drafted": self._order_written,
+            "order.revised": self._order_written,
+            "order.approved": self._order_approved,
+            "order.sent": self._order_sent,
+            "order.received": self._goods_received,
+            "approval.requested": self._asked,
+            "approval.signed": self._name_given,
+            "approval.approve": self._decision,
+            "approval.edit": self._decision,
+            "approval.reject": self._decision,
+            "load.published": self._file_loaded,
+            "policy.changed": self._policy_changed,
         }
+        # As text and as the bytes that SQLite gives: most rows are looked up here and no further.
+        self._about = {**about, **{name.encode(): hear for name, hear in about.items()}}
 
-    def hear(self, entry: Entry) -> None:
-        """Compare what one row tells with what stands."""
-        about = {
-            "order.drafted": self._written,
-            "order.revised": self._written,
-            "approval.requested": self._requested,
-            "approval.approve": self._decided,
-            "approval.edit": self._decided,
-            "approval.reject": self._decided,
-            "order.approved": self._approved_order,
-            "order.sent": self._sent_order,
-            "order.answer_accepted": self._amended,
-        }.get(entry.action)
-        if about is not None:
-            self.findings += about(entry)
+    def hear(self, row: Row) -> None:
+        """Compare what one row that holds tells with what stands."""
+        hear = self._about.get(row[4])
+        if hear is not None:
+            actor, action, number, after, reason = (
+                read_text(row[place]) for place in (2, 4, 5, 7, 9)
+            )
+            self.findings += hear(Told(row[0], actor, action, number, read_object(after), reason))
 
     def conclude(self) -> list[str]:
         """Return every finding: first orders that lack a proof, then what the trail denies."""
-        own = [order for order in self.world.orders.values() if not order.is_imported]
-        unproven = [text for order in own for text in self._unproven(order)]
-        unheard = [
-            f"approval {row.number} is approved but the trail does not tell of it"
+        covered = {
+            (row.order, row.fingerprint)
             for row in self.world.approvals.values()
-            if row.state is ApprovalState.APPROVED and row.number not in self._signed
-        ]
+            if row.state == ApprovalState.APPROVED
+        }
+        own = [order for order in self.world.orders.values() if not order.is_imported]
+        unproven = [text for order in own for text in self._unproven(order, covered)]
+        unsigned = [text for row in self.world.approvals.values() for text in self._unsigned(row)]
         unsealed = [
             f"delivery {row.key} exists but the trail does not tell that {row.order} was approved"
             for where, row in self.world.deliveries.items()
-            if row.state is not OutboxState.CANCELLED and where not in self._approved
+            if row.state != OutboxState.CANCELLED and where not in self._approved
         ]
-        return unproven + self.findings + unheard + unsealed
+        return [*unproven, *self.findings, *unsigned, *unsealed, *self._untold()]
 
-    def _written(self, entry: Entry) -> Iterator[str]:
-        where = (entry.object_id, entry.after.get("revision", 0))
+    def _order_written(self, told: Told) -> Iterator[str]:
+        where = (told.object_id, told.after.get("revision", 0))
         row = self.world.revisions.get(where)
-        order = self.world.orders.get(entry.object_id)
+        order = self.world.orders.get(told.object_id)
         if row is None or order is None:
-            yield f"order {entry.object_id} lacks the revision {where[1]} of row {entry.seq}"
+            yield f"order {told.object_id} lacks the revision {where[1]} of row {told.seq}"
             return
         if order.is_imported:
-            yield f"order {order.number} was drafted here (row {entry.seq}) but is marked imported"
-        told = {"fingerprint": entry.after.get("fingerprint")}
-        yield from _differ(entry, f"order {order.number}", told, {"fingerprint": row.fingerprint})
+            yield f"order {order.number} was drafted here (row {told.seq}) but is marked imported"
+        says = told.after.get("fingerprint")
+        yield from _differ(told, f"order {order.number}", row, fingerprint=says)
 
-    def _requested(self, entry: Entry) -> Iterator[str]:
-        row = self.world.approvals.get(str(entry.after.get("approval")))
+    def _asked(self, told: Told) -> Iterator[str]:
+        row = self._request(told.after.get("approval"))
         if row is None:
-            yield f"approval {entry.after.get('approval')} of row {entry.seq} does not exist"
+            yield f"approval {told.after.get('approval')} of row {told.seq} does not exist"
             return
-        told = _told(entry, order=entry.object_id, requested_by=entry.actor)
-        yield from _differ(entry, f"approval {row.number}", told, _stands(row))
+        name = f"approval {row.number}"
+        yield from _differ(
+            told, name, row, **_seen(told), order=told.object_id, requested_by=told.actor
+        )
 
-    def _decided(self, entry: Entry) -> Iterator[str]:
-        row = self.world.approvals.get(entry.object_id)
+    def _name_given(self, told: Told) -> Iterator[str]:
+        """One name of several, or the last one: it must stand under the request."""
+        self._signed.setdefault(told.object_id, set()).add(told.actor)
+        row = self.world.approvals.get(told.object_id)
         if row is None:
-            yield f"approval {entry.object_id} of row {entry.seq} does not exist"
+            yield f"approval {told.object_id} of row {told.seq} does not exist"
             return
-        decision = entry.action.removeprefix("approval.")
+        signed = [(name.login, name.fingerprint) for name in row.signatures]
+        if (told.actor, told.after.get("fingerprint")) not in signed:
+            yield f"approval {row.number} lacks the signature of {told.actor!r} (row {told.seq})"
+
+    def _decision(self, told: Told) -> Iterator[str]:
+        row = self.world.approvals.get(told.object_id)
+        decision = told.action.removeprefix("approval.")
         if decision == "approve":
-            self._signed.add(row.number)
-        told = _told(entry, decided_by=entry.actor, decision=decision, reason=entry.reason)
-        yield from _differ(entry, f"approval {row.number}", told, _stands(row))
+            self._decided.add(told.object_id)
+            yield from self._name_given(told)
+        elif row is None:
+            yield f"approval {told.object_id} of row {told.seq} does not exist"
+        if row is not None:
+            says = {"decided_by": told.actor, "decision": decision, "reason": told.reason}
+            yield from _differ(told, f"approval {row.number}", row, **_seen(told), **says)
 
-    def _approved_order(self, entry: Entry) -> Iterator[str]:
-        where = (entry.object_id, entry.after.get("revision", 0))
+    def _order_approved(self, told: Told) -> Iterator[str]:
+        where = (told.object_id, told.after.get("revision", 0))
         self._approved.add(where)
-        row = self.world.approvals.get(str(entry.after.get("approval")))
+        row = self._request(told.after.get("approval"))
         if row is None:
-            yield f"approval {entry.after.get('approval')} of row {entry.seq} does not exist"
+            yield f"approval {told.after.get('approval')} of row {told.seq} does not exist"
             return
-        told = _told(entry, order=entry.object_id, decided_by=entry.actor, is_spent=True)
-        yield from _differ(entry, f"approval {row.number}", told, _stands(row))
+        says = {"order": told.object_id, "decided_by": told.actor, "is_spent": True}
+        yield from _differ(told, f"approval {row.number}", row, **_seen(told), **says)
         sent = self.world.deliveries.get(where)
         if sent is None:
-            yield f"order {entry.object_id} was approved but has no delivery"
+            yield f"order {told.object_id} was approved but has no delivery"
             return
-        told = {"approval": entry.after.get("approval"), "payload": entry.after.get("payload")}
-        stands = {"approval": sent.approval, "payload": sent.seal}
-        yield from _differ(entry, f"delivery {sent.key}", told, stands)
+        says = {"approval": told.after.get("approval"), "seal": told.after.get("payload")}
+        yield from _differ(told, f"delivery {sent.key}", sent, **says)
 
-    def _sent_order(self, entry: Entry) -> Iterator[str]:
-        self._sent.add(entry.object_id)
-        order = self.world.orders.get(entry.object_id)
-        sent = self.world.deliveries.get((entry.object_id, entry.after.get("revision", 0)))
+    def _order_sent(self, told: Told) -> Iterator[str]:
+        self._sent.add(told.object_id)
+        order = self.world.orders.get(told.object_id)
+        sent = self.world.deliveries.get((told.object_id, told.after.get("revision", 0)))
         if order is None or not order.is_sent:
-            yield f"order {entry.object_id} was sent (row {entry.seq}) but does not say so"
-        if sent is None or sent.state is not OutboxState.DELIVERED:
-            yield f"order {entry.object_id} was sent without a delivered outbox row"
+            yield f"order {told.object_id} was sent (row {told.seq}) but does not say so"
+        if sent is None or sent.state != OutboxState.DELIVERED:
+            yield f"order {told.object_id} was sent without a delivered outbox row"
 
-    def _amended(self, entry: Entry) -> Iterator[str]:
-        """A supplier's change that a person accepted: a new revision of an order that had left."""
-        before = (entry.object_id, entry.before.get("revision", 0))
-        self._left_as.setdefault(entry.object_id, before)
-        row = self.world.revisions.get((entry.object_id, entry.after.get("revision", 0)))
+    def _goods_received(self, told: Told) -> Iterator[str]:
+        note = f"{told.object_id}:{told.after.get('delivery_note', '')}"
+        self._received.add(note)
+        stands, says = self.world.receipts.get(note, {}), told.after.get("units", {})
+        if dict(stands) != says:
+            yield f"receipt {note}: units are {stands!r}, row {told.seq} of the trail says {says!r}"
+
+    def _file_loaded(self, told: Told) -> Iterator[str]:
+        number = told.after.get("load", 0)
+        self._loads.add(number)
+        row = self.world.loads.get(number)
         if row is None:
-            yield f"order {entry.object_id} lacks the revision that row {entry.seq} tells of"
+            yield f"load {number} of row {told.seq} does not exist"
             return
-        told = {"fingerprint": entry.after.get("fingerprint")}
-        stands = {"fingerprint": row.fingerprint}
-        yield from _differ(entry, f"order {entry.object_id}", told, stands)
+        names = ("kind", "content_hash", "rows_good", "rows_bad")
+        says = {name: told.after.get(name) for name in names}
+        yield from _differ(told, f"load {number}", row, state=LoadState.PUBLISHED.value, **says)
 
-    def _left(self, order: OrderRow) -> tuple[Revision, str]:
-        """Return the revision that left the house, and its fingerprint."""
-        where = self._left_as.get(order.number, (order.number, order.revision))
-        written = self.world.revisions.get(where)
-        is_amended = order.number in self._left_as
-        return where, written.fingerprint if is_amended and written else order.fingerprint
+    def _policy_changed(self, told: Told) -> Iterator[str]:
+        version = told.after.get("version", 0)
+        self._policies.add(version)
+        row = self.world.policies.get(version)
+        if row is None:
+            yield f"policy version {version} of row {told.seq} does not exist"
+            return
+        says = told.after.get("content_hash")
+        yield from _differ(told, f"policy version {version}", row, content_hash=says, seal=says)
 
-    def _unproven(self, order: OrderRow) -> Iterator[str]:
-        where, left_print = self._left(order)
+    def _request(self, number: object) -> ApprovalRow | None:
+        return self.world.approvals.get(number) if isinstance(number, str) else None
+
+    def _unproven(self, order: OrderRow, covered: set[tuple[str, str]]) -> Iterator[str]:
+        where = (order.number, order.revision)
         delivery = self.world.deliveries.get(where)
-        is_delivered = delivery is not None and delivery.state is OutboxState.DELIVERED
-        is_approved = order.is_sent or order.state is OrderState.APPROVED
-        lacks = {
-            "an approval of its content": (order.number, left_print) in self._covered,
-            "the trail telling of its approval": where in self._approved,
-            "a delivered outbox row": is_delivered or not order.is_sent,
-            "the trail telling that it was sent": order.number in self._sent or not order.is_sent,
-        }
-        verb = "was sent" if order.is_sent else "is approved"
-        for proof, is_there in lacks.items():
-            if is_approved and not is_there:
-                yield f"order {order.number} {verb} without {proof}"
+        is_delivered = delivery is not None and delivery.state == OutboxState.DELIVERED
+        if order.is_sent or order.state == OrderState.APPROVED:
+            lacks = {
+                "an approval of its content": (order.number, order.fingerprint) in covered,
+                "the trail telling of its approval": where in self._approved,
+                "a delivered outbox row": is_delivered or not order.is_sent,
+                "the trail telling that it was sent": order.number in self._sent
+                or not order.is_sent,
+            }
+            verb = "was sent" if order.is_sent else "is approved"
+            for proof, is_there in lacks.items():
+                if not is_there:
+                    yield f"order {order.number} {verb} without {proof}"
         if is_delivered and not order.is_sent:
             yield f"order {order.number} was delivered but does not say so"
-        if order.state is not OrderState.DRAFT:
-            written = self.world.revisions.get((order.number, order.revision))
-            yield from _rewritten(order, written)
+        if order.state != OrderState.DRAFT:
+            yield from _rewritten(order, self.world.revisions.get(where))
+
+    def _unsigned(self, row: ApprovalRow) -> Iterator[str]:
+        """Say which names under a request nobody heard of, and which are missing."""
+        heard = self._signed.get(row.number, frozenset())
+        for name in row.signatures:
+            if name.login not in heard:
+                who = name.login or name.printed_name
+                yield f"approval {row.number} has a signature of {who!r} that the trail denies"
+        if row.state != ApprovalState.APPROVED:
+            return
+        if row.number not in self._decided:
+            yield f"approval {row.number} is approved but the trail does not tell of it"
+        valid = {name.login for name in row.signatures if name.fingerprint == row.fingerprint}
+        if len(valid) < row.required_signatures:
+            yield (
+                f"approval {row.number} is approved with {len(valid)} of {row.required_signatures} "
+                "signatures"
+            )
+        if row.needs_reauthentication and not all(n.is_reauthenticated for n in row.signatures):
+            yield f"approval {row.number} was signed without a password where one is demanded"
+
+    def _untold(self) -> Iterator[str]:
+        """Say what came in that the trail never heard of, since it first hears of such things."""
+        for note in self.world.receipts.keys() - self._received:
+            yield f"receipt {note} is booked but the trail does not tell of it"
+        first_load = min(self._loads, default=None)
+        for row in self.world.loads.values():
+            is_told = row.id in self._loads or row.state != LoadState.PUBLISHED
+            if not is_told and first_load is not None and row.id > first_load:
+                yield f"load {row.id} is published but the trail does not tell of it"
+        first_version = min(self._policies, default=None)
+        for version in self.world.policies.keys() - self._policies:
+            if first_version is not None and version > first_version:
+                yield f"policy version {version} is in force but the trail does not tell of it"
 
 
 def _rewritten(order: OrderRow, written: RevisionRow | None) -> Iterator[str]:
@@ -171,36 +251,39 @@ def _rewritten(order: OrderRow, written: RevisionRow | None) -> Iterator[str]:
     if not written.seal == written.fingerprint == order.fingerprint:
         yield f"{name}: revision {order.revision} does not have the fingerprint of its content"
         return
-    stands = {
-        "number": order.number, "revision": order.revision, "ship_to": order.ship_to,
-        "currency": order.currency, "total_minor": order.total_minor,
-        "need_by": order.need_by.isoformat() if order.need_by else None,
-        "supplier": order.supplier,
-        "lines": [list(line) for line in order.lines],
-    }  # fmt: skip
     try:
-        lines = [[row["sku"], row["units"], row["unit_price_minor"]] for row in content["lines"]]
-        signed = {**content, "supplier": content["supplier"]["code"], "lines": lines}
+        lines = [(row["sku"], row["units"], row["unit_price_minor"]) for row in content["lines"]]
+        supplier = content["supplier"]["code"]
     except (KeyError, TypeError):
         yield f"{name}: revision {order.revision} is not an order"
         return
-    for what, value in stands.items():
-        if value != signed.get(what):
-            yield f"{name}: {what} is {value!r}, its revision says {signed.get(what)!r}"
+    pairs = {
+        "number": (order.number, content.get("number")),
+        "revision": (order.revision, content.get("revision")),
+        "ship_to": (order.ship_to, content.get("ship_to")),
+        "currency": (order.currency, content.get("currency")),
+        "total_minor": (order.total_minor, content.get("total_minor")),
+        "need_by": (order.need_by and order.need_by.isoformat(), content.get("need_by")),
+        "supplier": (order.supplier, supplier),
+        "lines": (list(order.lines), lines),
+    }
+    for what, (stands, said) in pairs.items():
+        if stands != said:
+            yield f"{name}: {what} is {stands!r}, its revision says {said!r}"
 
 
-def _told(entry: Entry, **more: object) -> dict[str, object]:
-    names = ("revision", "fingerprint", "total_minor")
-    return {name: entry.after[name] for name in names if name in entry.after} | more
+def _seen(told: Told) -> dict[str, Any]:
+    after = told.after
+    return {
+        name: after[name] for name in ("revision", "fingerprint", "total_minor") if name in after
+    }
 
 
-def _stands(row: ApprovalRow) -> dict[str, object]:
-    return dict(vars(row))
-
-
-def _differ(
-    entry: Entry, name: str, told: Mapping[str, object], stands: Mapping[str, object]
-) -> Iterator[str]:
-    for what, value in told.items():
-        if stands[what] != value:
-            yield f"{name}: {what} is {stands[what]!r}, row {entry.seq} of the trail says {value!r}"
+def _differ(told: Told, name: str, row: object, **says: Any) -> Iterator[str]:
+    for what, value in says.items():
+        stands = getattr(row, what)
+        if stands != value:
+            yield (
+                f"{name}: {what.replace('seal', 'content')} is {stands!r}, row {told.seq} of the "
+                f"trail says {value!r}"
+            )
