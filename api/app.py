@@ -19,7 +19,18 @@ from api.logging import configure_logging
 from api.metrics import Metrics
 from api.patience import head_protocol
 from api.problems import Problem
-from api.routes import approvals, health, inbound, items, orders, overview, sessions, threads, users
+from api.routes import (
+    approvals,
+    health,
+    inbound,
+    items,
+    orders,
+    overview,
+    policy,
+    sessions,
+    threads,
+    users,
+)
 from api.routes import metrics as metrics_route
 from api.signin import Doorkeeper
 from api.telemetry import traces_to
@@ -75,7 +86,7 @@ def create_app(system: System) -> RestDoor:
     app.include_router(health.router)
     app.include_router(metrics_route.router)
     v1 = APIRouter(prefix="/v1")
-    for routes in (threads, approvals, inbound, items, orders, overview, sessions, users):
+    for routes in (threads, approvals, policy, inbound, items, orders, overview, sessions, users):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.add_middleware(Gate, settings=system.settings, meter=app.state.meter)

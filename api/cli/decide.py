@@ -20,13 +20,14 @@ from api.cli.terminal import (
     usage_error,
 )
 from db.types import ApprovalState, Decision
-from tools.errors import InvalidInput, Stale
+from tools.errors import InvalidInput, QuartermasterError, Stale
 
 if TYPE_CHECKING:
     from api.bootstrap import System
     from db.types import Actor
     from tools.approvals.core import ApprovalView, DecisionOutcome
 
+CHANNEL = "cli"
 NumberArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="The request, such as a-31.")]
 VersionOption = Annotated[
     int | None,
@@ -136,20 +137,53 @@ def settle(
     """Record a decision on exactly what was shown, deliver what it released, tell the thread."""
     from api.cli.deliveries import deliver_now
     from tools.approvals import service as approving
+    from tools.purchasing.service.pending import tell_refusal
     from tools.purchasing.service.reading import get_order
 
     system = shell.system
+    must_sign = decision is Decision.APPROVE and view.needs_reauthentication
+    is_signed = must_sign and _confirm(shell, actor)
+    refused: QuartermasterError | None = None
     with system.database.write() as session:
-        outcome = approving.decide(
-            session, number=view.number, version=view.version, decision=decision, actor=actor,
-            clock=system.clock, company=system.company, channel="cli", reason=reason,
-            edits=edits, fingerprint=view.fingerprint,
-        )  # fmt: skip
+        try:
+            with session.begin_nested():
+                outcome = approving.decide(
+                    session, number=view.number, version=view.version, decision=decision,
+                    actor=actor, clock=system.clock, company=system.company, channel=CHANNEL,
+                    reason=reason, edits=edits, fingerprint=view.fingerprint,
+                    reauthenticated=is_signed,
+                )  # fmt: skip
+        except QuartermasterError as error:
+            refused = error
+            tell_refusal(
+                session, error, number=view.number, decision=decision, version=view.version,
+                actor=actor, clock=system.clock, channel=CHANNEL,
+            )  # fmt: skip
+    if refused is not None:
+        raise refused
     deliveries = deliver_now(shell, is_quiet=True) if decision is Decision.APPROVE else []
     narration = _narrate(system, view.number) if view.thread_id else ""
     with system.database.read() as session:
         order = get_order(session, outcome.order_number)
     return Settled(outcome, deliveries, order.state.value, narration)
+
+
+def _confirm(shell: Terminal, actor: "Actor") -> bool:
+    """Let the person type their password; True once it is theirs, a wrong one is counted."""
+    from tools.identity import service as identity
+
+    if not _can_ask(shell):
+        return False  # the refusal says what is missing
+    password = typer.prompt(f"Password of {actor.login}, to sign", hide_input=True, err=True)
+    clock = shell.system.clock
+    with shell.system.database.read() as session:
+        question = identity.ask_password(session, clock, user_id=actor.user_id)
+    is_right = question.fits(password)
+    with shell.system.database.write() as session:
+        identity.note_password(session, question, is_right=is_right, clock=clock)
+    if not is_right:
+        raise identity.wrong_password(question)
+    return True
 
 
 def _narrate(system: "System", number: str) -> str:
@@ -193,6 +227,7 @@ def _shown(view: "ApprovalView") -> dict[str, Any]:
         "decided_at": jsonable(view.decided_at),
         "reason": view.reason,
         "channel": view.channel,
+        "signed": _signed(view),
         "checks": [check.as_json() for check in view.checks],
         "why": [
             {
@@ -204,6 +239,22 @@ def _shown(view: "ApprovalView") -> dict[str, Any]:
             for why in view.why
         ],
     }
+
+
+def _signed(view: "ApprovalView") -> list[tuple[str, str]]:
+    """The signature block: who signed, when and meaning what, and what is still missing."""
+    from api.rendering import instant
+
+    block = [
+        ("signed", f"{one.name}, {instant(jsonable(one.at))}, {one.meaning}")
+        for one in view.signatures
+    ]
+    missing = view.required_signatures - len(view.signatures)
+    if view.state == ApprovalState.PENDING and view.required_signatures > 1:
+        block.append(("to sign", f"{missing} of {view.required_signatures} people"))
+    if view.state == ApprovalState.PENDING and view.needs_reauthentication:
+        block.append(("to sign", "with the password of whoever approves"))
+    return block
 
 
 def read(shell: Terminal, number: str) -> "ApprovalView":

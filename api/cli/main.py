@@ -17,6 +17,7 @@ from api.cli import (
     keys,
     look,
     operate,
+    policy,
     rates,
     receipts,
     stock,
@@ -92,6 +93,8 @@ app.add_typer(receipts.app, name="receipts", rich_help_panel="Operate")
 app.add_typer(stock.app, name="stock", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(suppliers.app, name="suppliers", rich_help_panel="Operate")
+app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
+app.add_typer(policy.dispatch, name="dispatch", rich_help_panel="Operate")
 app.add_typer(users.app, name="users", rich_help_panel="Operate")
 app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
 

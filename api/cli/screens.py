@@ -350,7 +350,7 @@ def approval_facts(row: Data) -> RenderableType:
         ("note", row["note"]),
         ("request", f"{row['approval_id']}, version {row['version']}, {row['fingerprint'][:12]}"),
     ]
-    about += [(check["level"], check["message"]) for check in row["checks"]]
+    about += row.get("signed", []) + [(one["level"], one["message"]) for one in row["checks"]]
     if row["state"] != "pending":
         about.append(("state", Text(decided(row), style=STATE_STYLE.get(row["state"], ""))))
     shown = [(label, value) for label, value in about if value and value != NOTHING]

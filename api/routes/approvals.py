@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlmodel import Session
 
+from api.auth import confirm_person
 from api.bootstrap import System
 from api.dependencies import ActorDep, BackgroundDep, SystemDep
 from api.idempotency import Answer, KeyedRequest, answer_once, parse_key
@@ -19,8 +20,9 @@ from api.routes.orders import ORDER_EXAMPLE, OrderCheck, OrderShown, order_json
 from db.types import Actor, ApprovalState, Decision, OrderState
 from tools.approvals import service as approving
 from tools.approvals.core import ApprovalView
-from tools.errors import InvalidInput
+from tools.errors import InvalidInput, QuartermasterError
 from tools.purchasing.core.quantities import MOST_UNITS
+from tools.purchasing.service.pending import tell_refusal
 
 router = APIRouter(tags=["approvals"])
 
@@ -32,6 +34,8 @@ _APPROVAL_EXAMPLE: dict[str, Any] = {
     "approver_role": "manager", "rule": "above the planner's limit of 10,000.00 USD",
     "requested_by": "paul", "requested_at": "2026-03-02T09:00:00Z",
     "expires_at": "2026-03-03T09:00:00Z", "decision": None, "checks": [],
+    "required_signatures": 1, "needs_reauthentication": False, "policy_version": 1,
+    "signatures": [],
     "why": [{"sku": "WIDGET-A", "rec_id": "R-12", "quantity": 1920, "waterfall": []}],
 }  # fmt: skip
 
@@ -64,6 +68,10 @@ class DecisionMade(BaseModel):
         default=None, min_length=12, max_length=64,
         description="Fingerprint of what you read, or its first 12 digits; checked if given.",
     )  # fmt: skip
+    password: SecretStr | None = Field(
+        default=None, max_length=256,
+        description="Your password, to approve what `needs_reauthentication`: a key does not sign.",
+    )  # fmt: skip
 
 
 class DecisionTaken(BaseModel):
@@ -74,6 +82,18 @@ class DecisionTaken(BaseModel):
     at: datetime
     reason: str
     channel: str
+
+
+class Signature(BaseModel):
+    """A person's name under the request: who, when, and what it means."""
+
+    login: str
+    name: str
+    at: datetime
+    meaning: str
+    reason: str
+    channel: str
+    reauthenticated: bool
 
 
 class Reason(BaseModel):
@@ -105,6 +125,10 @@ class ApprovalShown(BaseModel):
     decision: DecisionTaken | None
     checks: list[OrderCheck]
     why: list[Reason]
+    required_signatures: int = Field(description="How many different people must sign.")
+    needs_reauthentication: bool = Field(description="Whether each must give the password.")
+    policy_version: int | None = Field(description="The policy it was asked for under.")
+    signatures: list[Signature]
 
 
 class ApprovalsShown(BaseModel):
@@ -183,16 +207,23 @@ def decide(
         actor=actor,
         key=parse_key(idempotency_key),
         target=f"POST {request.url.path}"[:200],
-        body={**body.model_dump(mode="json"), "version": version},
+        body={**body.model_dump(mode="json", exclude={"password"}), "version": version},
     )
-
-    def effect(session: Session) -> dict[str, Any]:
-        return _decide(session, system, actor, number, version, body)
+    if body.password is not None:
+        confirm_person(request, actor, body.password.get_secret_value())
 
     with system.database.write() as session:
+
+        def refused(error: QuartermasterError) -> dict[str, Any]:
+            tell_refusal(
+                session, error, number=number, decision=body.decision, version=version,
+                actor=actor, clock=system.clock, channel=CHANNEL,
+            )  # fmt: skip
+            return problem_of(error, request)
+
         answer = answer_once(
-            session, keyed, effect, now=system.clock.now(),
-            refusal=lambda error: problem_of(error, request),
+            session, keyed, lambda inner: _decide(inner, system, actor, number, version, body),
+            now=system.clock.now(), refusal=refused,
         )  # fmt: skip
     if answer.status_code == 200 and not answer.is_repeat:
         background.tell_decision(number.strip().lower())
@@ -215,6 +246,7 @@ def _decide(
         reason=body.reason,
         edits=None if body.edits is None else [edit.model_dump() for edit in body.edits],
         fingerprint=body.fingerprint,
+        reauthenticated=body.password is not None,
     )
     told: dict[str, Any] = jsonable_encoder(
         {
@@ -275,6 +307,21 @@ def approval_json(view: ApprovalView) -> dict[str, Any]:
                 "waterfall": list(why.terms),
             }
             for why in view.why
+        ],
+        "required_signatures": view.required_signatures,
+        "needs_reauthentication": view.needs_reauthentication,
+        "policy_version": view.policy_version,
+        "signatures": [
+            {
+                "login": one.login,
+                "name": one.name,
+                "at": one.at,
+                "meaning": one.meaning,
+                "reason": one.reason,
+                "channel": one.channel,
+                "reauthenticated": one.is_reauthenticated,
+            }
+            for one in view.signatures
         ],
     }
 

@@ -13,13 +13,19 @@ from sqlmodel import Session, col, select
 
 from db.models.identity import RoleLimit, User
 from db.models.policy import PolicyVersion
-from db.types import Actor, ActorKind, Role
+from db.types import Actor, ActorKind, Permission, Role
 from tools.audit import service as audit
 from tools.audit.core.chain import document_hash
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, Stale
-from tools.identity.core import can_approve, effective_limit, is_within, with_article
+from tools.identity.core import (
+    can_approve,
+    effective_limit,
+    is_within,
+    require_key,
+    with_article,
+)
 from tools.identity.service import actor_by_id
 from tools.money import amount_text
 from tools.policy.core.document import UNLIMITED, PolicyDocument, policy_of
@@ -324,6 +330,7 @@ def _require(session: Session, actor: Actor, roles: Sequence[Role], does: str) -
             next_step=f"Ask {needed}.",
             details={"reason": "role", "rule": "policy_role", "required_role": roles[-1].value},
         )
+    require_key(actor, Permission.ADMIN if role is Role.ADMIN else Permission.DECIDE)
 
 
 def _reason(text: str) -> str:
