@@ -258,7 +258,8 @@ class Conversations:
         text = records.checked_text(text)
         key = records.message_key(client_key)
         message = {"thread_id": thread_id, "role": "user", "text": text, "client_key": key}
-        return self._queue(message, actor.user_id, {"text": text}, owner=actor, holder=holder)
+        work = records.work_of(actor, text)
+        return self._queue(message, actor.user_id, work, owner=actor, holder=holder)
 
     def _queue(
         self,

@@ -20,7 +20,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from db.models.conversation import Message, Run, RunEvent, Thread, ToolResult
 from db.models.identity import User
-from db.types import Actor, RunState
+from db.types import Actor, Permission, RunState
 from tools.errors import Conflict, InvalidInput, NotFound
 
 logger = logging.getLogger(__name__)
@@ -204,12 +204,29 @@ def claim(
         run_id=run_id,
         thread_id=run.thread_id,
         holder=holder,
-        actor=Actor(user_id=run.actor_id, login=run.login, name=run.name, role=run.role),
+        actor=Actor(
+            user_id=run.actor_id,
+            login=run.login,
+            name=run.name,
+            role=run.role,
+            permissions=_permissions(run.input.get("permissions")),
+        ),
         text=str(run.input.get("text", "")),
         decision=str(run.input.get("decision", "")),
         turn=str(run.message_id),
         attempt=int(run.input.get("attempt", 0)),
     )
+
+
+def work_of(actor: Actor, text: str) -> dict[str, Any]:
+    """Return what a run needs to know of a message: its text, and what the key allows."""
+    if actor.permissions is None:
+        return {"text": text}
+    return {"text": text, "permissions": sorted(actor.permissions)}
+
+
+def _permissions(stored: Sequence[str] | None) -> frozenset[Permission] | None:
+    return None if stored is None else frozenset(map(Permission, stored))
 
 
 def extend_lease(session: Session, thread_id: str, holder: str, until: datetime) -> bool:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
-from db.types import Actor
-from tools.identity.core import can_draft
+from db.types import Actor, Permission
+from tools.identity.core import may
 from tools.wrapping import Tool, ToolContext
 
 AREAS = (
@@ -36,7 +36,7 @@ def tools_for(
 ) -> tuple[Tool, ...]:
     """Return the tools this person may use; ``core_only`` keeps the dozen for small models."""
     offered = all_tools() if tools is None else tools
-    if not can_draft(actor.role):
+    if not may(actor, Permission.DRAFT):
         offered = tuple(tool for tool in offered if tool.effect == "read")
     return tuple(tool for tool in offered if tool.is_core or not core_only or tool.name in _KEPT)
 

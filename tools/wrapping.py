@@ -18,12 +18,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from db.session import SessionFactory
-from db.types import Actor
+from db.types import Actor, Permission
 from tools import tracing
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import Forbidden, QuartermasterError
-from tools.identity.core import can_draft, with_article
+from tools.errors import QuartermasterError
+from tools.identity.core import require
+from tools.reach.service import look_as
 
 Effect = Literal["read", "draft"]
 
@@ -89,10 +90,12 @@ class Tool:
             return _failure("invalid_input", _first_problem(error), "Correct the argument.", {})
         values = {name: getattr(parsed, name) for name in type(parsed).model_fields}
         try:
-            if self.effect == "draft" and not can_draft(context.actor.role):
-                raise Forbidden(f"{with_article(context.actor.role)} may look but not draft")
-            opened = context.read if self.effect == "read" else context.write
+            is_read = self.effect == "read"
+            require(context.actor, Permission.READ if is_read else Permission.DRAFT)
+            opened = context.read if is_read else context.write
             with opened() as session:
+                if is_read:  # a draft outside the actor's work is refused with a reason instead
+                    look_as(session, context.actor)
                 result = self.function(session, context, **values)
         except QuartermasterError as error:
             return _failure(error.code, error.message, error.next_step, error.details)

@@ -1,5 +1,6 @@
 """`quartermaster keys`: API keys of people and machines."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -55,29 +56,25 @@ def list_keys(
 ) -> None:
     """Show your keys; an administrator sees everybody's. Never a secret."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        from tools.identity import service as identity
+        from tools.people.service.keys import list_api_keys
 
         actor = shell.actor()
         with shell.system.database.read() as session:
-            found = identity.list_api_keys(session, actor, login=login)
+            found = list_api_keys(session, actor, login=login)
         now = shell.system.clock.now()
-        rows = [
-            {
-                "key_id": row.key_id, "login": owner, "label": row.label,
-                "permissions": row.scopes, "created_at": row.created_at,
-                "expires_at": row.expires_at, "last_used_at": row.last_used_at,
-                "state": _state(row.revoked_at is not None, row.expires_at, now),
-            }
-            for row, owner in found
-        ]  # fmt: skip
+        states = [_state(key.revoked_at is not None, key.expires_at, now) for key in found]
         if is_json:
+            rows = [
+                {**asdict(key), "state": state} for key, state in zip(found, states, strict=True)
+            ]
             shell.emit({"ok": True, "data": {"keys": rows}})
             return
-        for row, (key, _) in zip(rows, found, strict=True):
-            allowed = ",".join(key.scopes) or "all"
-            head = f"{row['key_id']}  {row['login']:<14} {row['state']:<8}"
-            typer.echo(f"{head} {allowed:<20} {row['label']}".rstrip())
-        if not rows:
+        for key, state in zip(found, states, strict=True):
+            allowed = ",".join(key.permissions) or "all"
+            typer.echo(
+                f"{key.key_id}  {key.login:<14} {state:<8} {allowed:<20} {key.label}".rstrip()
+            )
+        if not found:
             shell.note("No keys.")
 
 

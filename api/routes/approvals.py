@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from api.auth import confirm_person
 from api.bootstrap import System
-from api.dependencies import ActorDep, BackgroundDep, SystemDep
+from api.dependencies import ActorDep, BackgroundDep, DeciderDep, SystemDep
 from api.idempotency import Answer, KeyedRequest, answer_once, parse_key
 from api.problems import ProblemResponse, problem_of
 from api.routes.examples import answers
@@ -23,6 +23,7 @@ from tools.approvals.core import ApprovalView
 from tools.errors import InvalidInput, QuartermasterError
 from tools.purchasing.core.quantities import MOST_UNITS
 from tools.purchasing.service.pending import tell_refusal
+from tools.reach.service import look_as
 
 router = APIRouter(tags=["approvals"])
 
@@ -153,12 +154,13 @@ class Outcome(BaseModel):
 )
 def list_approvals(
     system: SystemDep,
-    _actor: ActorDep,
+    actor: ActorDep,
     state: Annotated[ApprovalState | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
     """List the requests for approval, newest first."""
     with system.database.read() as session:
+        look_as(session, actor)
         found = approving.list_approvals(session, state=state, limit=limit)
         return {"approvals": [approval_json(view) for view in found]}
 
@@ -169,10 +171,11 @@ def list_approvals(
     responses=answers(_APPROVAL_EXAMPLE, codes=("not_found",)),
 )
 def get_approval(
-    system: SystemDep, _actor: ActorDep, response: Response, number: str
+    system: SystemDep, actor: ActorDep, response: Response, number: str
 ) -> dict[str, Any]:
     """Show everything a person must see before deciding; the ETag is the version."""
     with system.database.read() as session:
+        look_as(session, actor)
         view = approving.get_approval(session, number)
     response.headers["ETag"] = f'"{view.version}"'
     return approval_json(view)
@@ -191,7 +194,7 @@ def get_approval(
 )  # fmt: skip
 def decide(
     system: SystemDep,
-    actor: ActorDep,
+    actor: DeciderDep,
     background: BackgroundDep,
     request: Request,
     number: Annotated[str, Path(pattern=r"^[aA]-\d{1,18}$")],

@@ -13,6 +13,7 @@ from api.dependencies import ActorDep, Answer, SystemDep, ask
 from api.routes.examples import ENVELOPE_EXAMPLE, answers
 from db.models.catalog import Item
 from tools.errors import InvalidInput, NotEnoughData, NotFound
+from tools.reach.service import items_here, look_as
 
 router = APIRouter(tags=["planning"])
 
@@ -65,7 +66,7 @@ _POSITION = {"sku": "WIDGET-A", "name": "Widget A", "uom": "each", "inventory_po
 )  # fmt: skip
 def list_items(
     system: SystemDep,
-    _actor: ActorDep,
+    actor: ActorDep,
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -76,7 +77,8 @@ def list_items(
     if cursor is not None:
         statement = statement.where(Item.sku_key > decode_cursor(cursor))
     with system.database.read() as session:
-        rows = session.exec(statement).all()
+        look_as(session, actor)
+        rows = session.exec(statement.where(*items_here(session))).all()
         page = [ItemShown.model_validate(row, from_attributes=True) for row in rows[:limit]]
         following = encode_cursor(rows[limit - 1].sku_key) if len(rows) > limit else None
     if following is not None:

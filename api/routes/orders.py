@@ -12,8 +12,12 @@ from db.types import OrderState
 from tools.money import amount_text
 from tools.purchasing.core.views import LineView, OrderView
 from tools.purchasing.service import reading
+from tools.purchasing.tool import order_json as summary_json
+from tools.reach.service import look_as
 
 router = APIRouter(tags=["orders"])
+
+_PAGE = 10
 
 ORDER_EXAMPLE: dict[str, Any] = {
     "po_id": "PO-2001", "revision": 1, "state": "pending_approval", "supplier": "Acme",
@@ -23,6 +27,7 @@ ORDER_EXAMPLE: dict[str, Any] = {
             "line": 1, "sku": "WIDGET-A", "name": "Widget A", "quantity": 1920, "uom": "each",
             "packs": 16, "pack_uom": "case", "pack_units": 120, "unit_price": "7.80",
             "amount": "14976.00", "received": 0, "open": 1920, "promise": None,
+            "short_closed": 0, "promises": [],
         }
     ],
     "total": "14976.00", "currency": "USD", "need_by": None, "promise": None, "note": "",
@@ -33,6 +38,13 @@ ORDER_EXAMPLE: dict[str, Any] = {
     },
     "fingerprint": "9f2c...", "created_at": "2026-03-02T09:00:00+00:00", "sent_at": None,
 }  # fmt: skip
+
+
+class PromisedPart(BaseModel):
+    """Units that are promised for a day."""
+
+    units: int
+    promise: date | None
 
 
 class OrderLine(BaseModel):
@@ -51,6 +63,10 @@ class OrderLine(BaseModel):
     received: int
     open: int
     promise: date | None
+    short_closed: int = 0
+    promises: list[PromisedPart] = Field(
+        default_factory=list, description="The open balance by day, where it has several."
+    )
 
 
 class OrderCheck(BaseModel):
@@ -100,7 +116,7 @@ class OrderShown(BaseModel):
     responses=answers(
         {
             "data": {"orders": [{"po_id": "PO-2001", "state": "sent", "total": "14976.00"}],
-                     "total": 1},
+                     "total": 1, "next": None},
             "as_of": "2026-03-02T09:00:00+00:00", "data_age_s": 0, "warnings": [], "refs": [],
         },
         codes=("not_found",),
@@ -113,11 +129,29 @@ def list_orders(
     supplier: Annotated[str | None, Query(max_length=120)] = None,
     sku: Annotated[str | None, Query(max_length=120)] = None,
     limit: Annotated[int | None, Query(ge=1, le=50)] = None,
+    after: Annotated[
+        str | None, Query(max_length=32, description="`next` of the page before.")
+    ] = None,
 ) -> Answer:
-    """List purchase orders, the newest first, as the chat does."""
-    asked = {"supplier": supplier, "sku": sku, "limit": limit}
-    state = None if status is None else status.value
-    return Answer(**ask(system, actor, "list_orders", status=state, **asked))
+    """List purchase orders, the newest first, as the chat does; `next` leads to the next page."""
+    if after is None:
+        asked = {"supplier": supplier, "sku": sku, "limit": limit}
+        state = None if status is None else status.value
+        found = ask(system, actor, "list_orders", status=state, **asked)
+        shown, total = found["data"]["orders"], found["data"]["total"]
+        found["data"]["next"] = shown[-1]["po_id"] if len(shown) < total and shown else None
+        return Answer(**found)
+    most = limit or _PAGE
+    with system.database.read() as session:
+        page = reading.list_orders(
+            session, state=status, supplier=supplier, sku=sku, limit=most + 1, after=after
+        )
+    orders = [summary_json(order) for order in page.orders[:most]]
+    is_more = len(page.orders) > most
+    data = {"orders": orders, "total": page.total, "next": orders[-1]["po_id"] if is_more else None}
+    refs = [f"order:{order['po_id']}" for order in orders]
+    as_of = system.clock.now().isoformat(timespec="seconds")
+    return Answer(data=data, as_of=as_of, data_age_s=0, refs=refs)
 
 
 @router.get(
@@ -125,9 +159,10 @@ def list_orders(
     response_model=OrderShown,
     responses=answers(ORDER_EXAMPLE, codes=("not_found",)),
 )
-def get_order(system: SystemDep, _actor: ActorDep, number: str) -> dict[str, Any]:
+def get_order(system: SystemDep, actor: ActorDep, number: str) -> dict[str, Any]:
     """Show one order with its lines, checks and approval."""
     with system.database.read() as session:
+        look_as(session, actor)
         return order_json(reading.get_order(session, number))
 
 
@@ -159,7 +194,11 @@ def order_json(order: OrderView) -> dict[str, Any]:
 
 def _line_json(line: LineView, currency: str) -> dict[str, Any]:
     arrived = {"received": line.received_units, "open": line.open_units}
-    return {**line.as_json(currency), **arrived, "promise": line.promise_on}
+    parts = [{"units": one.units, "promise": one.promise_on} for one in line.promises]
+    return {
+        **line.as_json(currency), **arrived, "promise": line.promise_on,
+        "short_closed": line.short_closed_units, "promises": parts,
+    }  # fmt: skip
 
 
 def _pending_json(order: OrderView) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from agent.records import LONGEST_TEXT, checked_text
 from api import events, idempotency
-from api.dependencies import ActorDep, BackgroundDep, MeterDep, SystemDep
+from api.dependencies import ActorDep, BackgroundDep, MeterDep, SystemDep, TalkerDep
 from api.routes.examples import answers
 from db.models.conversation import Run
 from tools import tracing
@@ -82,7 +82,7 @@ class Messages(BaseModel):
     status_code=201,
     responses=answers({"thread_id": "t-7f3a"}, status=201),
 )
-def create_thread(system: SystemDep, actor: ActorDep, body: NewThread) -> ThreadCreated:
+def create_thread(system: SystemDep, actor: TalkerDep, body: NewThread) -> ThreadCreated:
     """Open a conversation."""
     return ThreadCreated(thread_id=system.conversations.create_thread(actor, body.title))
 
@@ -124,7 +124,7 @@ def list_messages(system: SystemDep, actor: ActorDep, thread_id: str) -> Message
 )
 def post_message(
     system: SystemDep,
-    actor: ActorDep,
+    actor: TalkerDep,
     background: BackgroundDep,
     meter: MeterDep,
     thread_id: str,
@@ -179,7 +179,7 @@ def stream_run(
     "/runs/{run_id}/cancel",
     responses=answers({"run_id": 1, "state": "cancelled"}, codes=("not_found", "conflict")),
 )
-def cancel_run(system: SystemDep, actor: ActorDep, run_id: int) -> dict[str, Any]:
+def cancel_run(system: SystemDep, actor: TalkerDep, run_id: int) -> dict[str, Any]:
     """Stop a run. What it drafted stays; a run that ended cannot be stopped."""
     with system.database.write() as session:
         run = events.own_run(session, actor, run_id)

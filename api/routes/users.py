@@ -15,6 +15,7 @@ from tools.identity.core import read_key, require
 from tools.money import amount_text, read_amount
 from tools.people.service import access, accounts
 from tools.people.service.accounts import Person
+from tools.people.service.keys import list_api_keys
 
 router = APIRouter(tags=["identity"])
 
@@ -249,12 +250,8 @@ def list_keys(
 ) -> KeysShown:
     """List one's own keys; an administrator sees everybody's."""
     with system.database.read() as session:
-        found = identity.list_api_keys(session, actor, login=login)
-        shown = [
-            KeyShown(login=owner, permissions=row.scopes, **row.model_dump(include=_FIELDS))
-            for row, owner in found
-        ]
-    return KeysShown(keys=shown)
+        found = list_api_keys(session, actor, login=login)
+    return KeysShown(keys=[KeyShown.model_validate(key, from_attributes=True) for key in found])
 
 
 @router.post(
@@ -289,9 +286,6 @@ def revoke_key(
     with system.database.write() as session:
         identity.revoke_api_key(session, key_id, clock=system.clock, by=actor)
     return KeyRevoked(key_id=key_id)
-
-
-_FIELDS = {"key_id", "label", "created_at", "expires_at", "last_used_at", "revoked_at"}
 
 
 def user_shown(person: Person, system: System) -> UserShown:

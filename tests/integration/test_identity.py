@@ -6,19 +6,16 @@ import pytest
 from sqlmodel import Session, select
 
 from db.models.audit import AuditEvent
-from db.models.identity import ApiKey, RoleLimit, User
-from db.types import Actor, Role
+from db.models.identity import ApiKey, User
+from db.types import Actor
 from tests.conftest import NOW
 from tests.factories import make_users
 from tools.clock import FixedClock
-from tools.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
-from tools.identity import service
+from tools.errors import Forbidden, NotAuthenticated, NotFound
 from tools.identity.service import (
     actor_by_login,
-    approval_limit,
     authenticate,
     create_api_key,
-    highest_limit,
     revoke_api_key,
 )
 
@@ -47,38 +44,6 @@ class TestActors:
 
         with pytest.raises(Forbidden, match="not active"):
             actor_by_login(session, "mona")
-
-
-class TestLimits:
-    def test_from_the_role(self, session: Session, actors: dict[str, Actor]) -> None:
-        limits = {login: approval_limit(session, actor) for login, actor in actors.items()}
-
-        assert limits["paul"] == 1_000_000
-        assert limits["mona"] == 10_000_000
-        assert [limits[login] for login in ("vera", "adam", "robot")] == [0, 0, 0]
-
-    def test_own_limit_goes_first(self, session: Session, actors: dict[str, Actor]) -> None:
-        _user(session, "paul").approval_limit_minor = 5
-
-        assert approval_limit(session, actors["paul"]) == 5
-
-    def test_none_is_without_limit(self, session: Session, actors: dict[str, Actor]) -> None:
-        session.get_one(RoleLimit, Role.MANAGER).approval_limit_minor = None
-
-        assert approval_limit(session, actors["mona"]) is None
-        assert highest_limit(session) is None
-
-    def test_the_database_decides_not_the_actor(
-        self, session: Session, actors: dict[str, Actor]
-    ) -> None:
-        _user(session, "mona").role = Role.VIEWER
-        session.flush()
-
-        assert approval_limit(session, actors["mona"]) == 0
-
-    @pytest.mark.usefixtures("actors")
-    def test_the_highest_of_all(self, session: Session) -> None:
-        assert highest_limit(session) == 10_000_000
 
 
 class TestApiKeys:

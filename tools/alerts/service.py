@@ -26,6 +26,7 @@ from tools.money import in_company_minor
 from tools.offers.core import unrated_notes
 from tools.offers.service import exchange_rates
 from tools.positions.service import Pair
+from tools.reach.service import orders_here
 from tools.replenishment.service import CurrentAdvice, current_recommendations
 
 _SENT = (
@@ -129,7 +130,9 @@ def _of_orders(
     today = today_of(clock, company)
     found = []
     unrated: set[str] = set()
-    for line, order, code, eta_on in session.execute(_open_lines(supplier)):
+    for line, order, code, eta_on in session.execute(
+        _open_lines(supplier).where(*orders_here(session))
+    ):
         item = items[line.item_id]
         balance = line.ordered_units - line.received_units - line.short_closed_units
         stockout_on = runs_out.get((item.id, order.location_id))

@@ -49,14 +49,21 @@ from tools.purchasing.service.rows import step
 from tools.purchasing.service.signing import check_signer, refuse_a_second_time, signatures_of
 from tools.purchasing.service.submitting import check_content, check_releasable, submit
 from tools.purchasing.service.timing import has_run_out, steady
+from tools.reach.service import orders_here
 from tools.text import plain_text
 
 
 def list_approvals(
     session: Session, *, state: ApprovalState | None = None, limit: int = 50
 ) -> list[ApprovalView]:
-    """Return approval requests, newest first."""
-    statement = select(Approval).order_by(col(Approval.id).desc()).limit(limit)
+    """Return the approval requests that this session may see, newest first."""
+    statement = (
+        select(Approval)
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Approval.order_id))
+        .where(*orders_here(session))
+        .order_by(col(Approval.id).desc())
+        .limit(limit)
+    )
     if state is not None:
         statement = statement.where(Approval.state == state)
     return [_view(session, row) for row in session.exec(statement).all()]

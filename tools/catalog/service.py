@@ -21,6 +21,7 @@ from tools.catalog.core import (
     text_key,
 )
 from tools.errors import Ambiguous, InvalidInput, NotFound
+from tools.reach.service import items_here, places_here
 
 MOST_NAMED = 10
 Row = TypeVar("Row")
@@ -39,13 +40,14 @@ class ItemMatch:
 
 
 def snapshot(session: Session) -> CatalogueSnapshot:
-    """Return every name of the catalogue, in the order of the SKUs."""
+    """Return every name of the catalogue that this session may see, in the order of the SKUs."""
     aliases: dict[int, list[str]] = defaultdict(list)
     for item_id, alias in session.exec(
         select(ItemAlias.item_id, ItemAlias.alias).order_by(col(ItemAlias.id))
     ):
         aliases[item_id].append(alias)
-    items = session.exec(select(Item.id, Item.sku, Item.name).order_by(Item.sku_key)).all()
+    names = select(Item.id, Item.sku, Item.name).where(*items_here(session))
+    items = session.exec(names.order_by(Item.sku_key)).all()
     suppliers = session.exec(select(Supplier.code, Supplier.name).order_by(Supplier.code_key)).all()
     return CatalogueSnapshot(
         items=tuple(NamedItem(sku, name, tuple(aliases[key])) for key, sku, name in items),
@@ -77,7 +79,9 @@ def resolve_item(session: Session, text: str) -> Item:
         NotFound: None is; ``details['matches']`` lists what comes near.
     """
     _written(text, "item")
-    by_key = session.exec(select(Item).where(Item.sku_key == text_key(text))).one_or_none()
+    by_key = session.exec(
+        select(Item).where(Item.sku_key == text_key(text), *items_here(session))
+    ).one_or_none()
     if by_key is not None:
         return by_key
     index = index_of(snapshot(session).items)
@@ -110,7 +114,8 @@ def resolve_location(session: Session, code: str | None) -> Location:
     Raises:
         NotFound: There is no such location; ``details['matches']`` lists what exists.
     """
-    rows = session.exec(select(Location).order_by(col(Location.id))).all()
+    places = select(Location).where(*places_here(session)).order_by(col(Location.id))
+    rows = session.exec(places).all()
     if not rows:
         raise NotFound("there is no location yet", next_step="Load stock or sales first.")
     if code is None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlmodel import Session, col, or_, select
 
-from db.models.identity import ApiKey, RoleLimit, User, UserScope
+from db.models.identity import ApiKey, User, UserScope
 from db.types import Actor, Permission, Role, ScopeKind
 from tools.audit import service as audit
 from tools.clock import Clock
@@ -18,7 +18,6 @@ from tools.identity.core import (
     ROLES,
     KeyParts,
     Scope,
-    effective_limit,
     is_password,
     is_secret,
     read_key,
@@ -101,27 +100,6 @@ def require_admin(session: Session, by: Actor | None) -> Actor:
     return audit.SYSTEM
 
 
-def approval_limit(session: Session, actor: Actor) -> int | None:
-    """Return what the actor may approve alone, in minor units of company currency.
-
-    Role and limit are read from the database, not from the actor: they may have changed since the
-    actor signed in.
-
-    Returns:
-        The limit; None means without limit, 0 means nothing.
-    """
-    user = session.get(User, actor.user_id, populate_existing=True)
-    if user is None or not user.is_active:
-        return 0
-    row = session.get(RoleLimit, user.role, populate_existing=True)
-    return effective_limit(
-        user.role,
-        role_limit_minor=row.approval_limit_minor if row else None,
-        own_limit_minor=user.approval_limit_minor,
-        has_role_limit=row is not None,
-    )
-
-
 def scope_of(session: Session, actor: Actor) -> Scope:
     """Return where the actor works."""
     rows = session.exec(
@@ -133,17 +111,6 @@ def scope_of(session: Session, actor: Actor) -> Scope:
         suppliers=by_kind[ScopeKind.SUPPLIER],
         categories=by_kind[ScopeKind.CATEGORY],
     )
-
-
-def look_as(session: Session, actor: Actor) -> None:
-    """Show this session what the actor may see: names, lists and orders outside stay hidden."""
-    session.info["scope"] = scope_of(session, actor)
-
-
-def scope_here(session: Session) -> Scope:
-    """Return what this session may see; everything, unless ``look_as`` narrowed it."""
-    scope: Scope = session.info.get("scope", Scope())
-    return scope
 
 
 def require_scope(
@@ -168,31 +135,6 @@ def require_scope(
             next_step="Somebody who works there must do it; an admin sets scopes.",
             details={"reason": "scope"},
         )
-
-
-def role_limits(session: Session) -> dict[Role, int | None]:
-    """Return the limit of every role that has one, in minor units of company currency."""
-    rows = session.exec(select(RoleLimit))
-    return {row.role: row.approval_limit_minor for row in rows}
-
-
-def highest_limit(session: Session) -> int | None:
-    """Return the widest limit that any active person has; None means without limit."""
-    by_role = role_limits(session)
-    people = session.exec(
-        select(col(User.role), col(User.approval_limit_minor)).where(col(User.is_active).is_(True))
-    )
-    limits = [
-        effective_limit(
-            role,
-            role_limit_minor=by_role.get(role),
-            own_limit_minor=own,
-            has_role_limit=role in by_role,
-        )
-        for role, own in people
-    ]
-    known = [limit for limit in limits if limit is not None]
-    return None if len(known) < len(limits) else max(known, default=0)
 
 
 def create_api_key(
@@ -288,31 +230,6 @@ def _from_an_admin(owner: Actor, asked: frozenset[Permission]) -> frozenset[Perm
     if asked or Permission.DECIDE not in has:
         return asked
     return has - {Permission.DECIDE}
-
-
-def list_api_keys(
-    session: Session, actor: Actor, *, login: str | None = None
-) -> list[tuple[ApiKey, str]]:
-    """Return keys with the logins of their people, newest first; never a secret.
-
-    Args:
-        session: The transaction.
-        actor: Who looks: their own keys; an admin sees all.
-        login: Only this person's.
-
-    Raises:
-        Forbidden: Another person's keys, and the actor is no admin.
-    """
-    statement = select(ApiKey, User.login).join(User, col(User.id) == col(ApiKey.user_id))
-    if login not in (None, actor.login):
-        acting(session, actor, Permission.ADMIN)
-    elif login is None and actor.role is Role.ADMIN:
-        require(actor, Permission.ADMIN)
-    else:
-        login = actor.login
-    if login is not None:
-        statement = statement.where(User.login == login)
-    return list(session.exec(statement.order_by(col(ApiKey.id).desc())).all())
 
 
 def revoke_api_key(session: Session, key_id: str, *, clock: Clock, by: Actor | None) -> None:

@@ -15,11 +15,12 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from db.models.purchasing import Outbox, PurchaseOrder
-from db.types import Actor, OutboxState
+from db.types import Actor, OutboxState, Permission
 from tools.audit import service as audit
 from tools.audit.core.chain import document_hash
 from tools.errors import Conflict, Forbidden, NotFound, Stale
-from tools.identity.core import can_settle, with_article
+from tools.identity.core import can_settle, require_key, with_article
+from tools.identity.service import actor_by_id
 from tools.outbox.core import (
     LEASE,
     Claim,
@@ -319,8 +320,10 @@ def settle(
         NotFound: There is no such delivery.
         Conflict: It is neither in doubt nor dead.
     """
-    if not can_settle(actor.role):
-        raise Forbidden(f"{with_article(actor.role)} does not settle deliveries")
+    role = actor_by_id(session, actor.user_id).role
+    if not can_settle(role):
+        raise Forbidden(f"{with_article(role)} does not settle deliveries")
+    require_key(actor, Permission.DECIDE)
     row = session.exec(_select().where(Outbox.key == key)).one_or_none()
     if row is None:
         raise NotFound(f"there is no delivery {key!r}")

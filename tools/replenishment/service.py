@@ -39,6 +39,7 @@ from tools.planning.service import (
 )
 from tools.positions.core import StockPosition
 from tools.positions.service import Pair, positions_by_pair
+from tools.reach.service import PairsHere
 from tools.replenishment.core import line_view
 
 __all__ = [
@@ -108,8 +109,9 @@ def current_recommendations(
 ) -> CurrentAdvice:
     """Return one recommendation per item: stored ones that still hold, fresh ones elsewhere.
 
-    A stored recommendation holds on the day of its run while the position, the policy and the
-    forecast behind it are unchanged. Discontinued items are left out unless they are named.
+    What this session may not see is left out. A stored recommendation holds on the day of its run
+    while the position, the policy and the forecast behind it are unchanged. Discontinued items are
+    left out unless they are named.
     """
     run = latest_run(session)
     today = today_of(clock, company)
@@ -117,7 +119,8 @@ def current_recommendations(
         fresh = fresh_advice(
             session, clock=clock, company=company, item_ids=item_ids, location_id=location_id
         )
-        return CurrentAdvice([_unsaved(advice) for advice in fresh], None, len(fresh))
+        shown = _in_reach(session, [_unsaved(advice) for advice in fresh])
+        return CurrentAdvice(shown, None, len(fresh))
     stored = latest_recommendations(session, run, location_id=location_id, item_ids=item_ids)
     gone = discontinued_items(session) if item_ids is None else frozenset()
     stored = [row for row in stored if row.item_id not in gone]
@@ -135,7 +138,7 @@ def current_recommendations(
         for advice in advices
         if (advice.case.item_id, advice.case.location_id) in changed
     ]
-    return CurrentAdvice(kept + fresh_ones, run, len(fresh_ones))
+    return CurrentAdvice(_in_reach(session, kept + fresh_ones), run, len(fresh_ones))
 
 
 def _changed_pairs(
@@ -164,6 +167,12 @@ def _changed_pairs(
         if not holds:
             changed.add(pair)
     return changed
+
+
+def _in_reach(session: Session, found: list[Current]) -> list[Current]:
+    """Leave out what this session may not see."""
+    here = PairsHere(session)
+    return [c for c in found if (c.recommendation.item_id, c.recommendation.location_id) in here]
 
 
 def _unsaved(advice: Advice) -> Current:
@@ -311,6 +320,8 @@ def _purchases(
     rows: list[Recommendation] = []
     if run is not None and day_in_company(run.as_of_at, company) == today:
         rows = latest_recommendations(session, run, location_id=where, item_ids=[item.id])
+    here = PairsHere(session)
+    rows = [row for row in rows if (row.item_id, row.location_id) in here]
     rows = [row for row in rows if row.action == Action.BUY and _is_still_open(session, row, today)]
     advices = fresh_advice(
         session, clock=clock, company=company, item_ids=[item.id], location_id=where,
@@ -356,7 +367,7 @@ def _stored(session: Session, rec_id: str) -> Recommendation:
     if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
         raise InvalidInput(f"a recommendation is named R-<number>, got {rec_id!r}")
     found = session.get(Recommendation, int(digits))
-    if found is None:
+    if found is None or (found.item_id, found.location_id) not in PairsHere(session):
         raise NotFound(
             f"there is no recommendation {rec_id!r}", next_step="Ask what needs ordering."
         )

@@ -18,6 +18,7 @@ from tools.errors import Conflict, InvalidInput, NotFound
 from tools.offers.core import quoted_note
 from tools.purchasing.core.answers import Promise, spread
 from tools.purchasing.service.promises import stored_promises
+from tools.reach.service import orders_here
 from tools.shipments.core import days_late, expected_on, hours_since
 from tools.text import plain_line
 
@@ -85,15 +86,20 @@ def _find(
 ) -> tuple[PurchaseOrder, Shipment | None]:
     if tracking is not None:
         shipment = session.exec(
-            select(Shipment).where(
-                (Shipment.tracking == tracking.strip()) | (Shipment.number == tracking.strip())
+            select(Shipment)
+            .join(PurchaseOrder, col(PurchaseOrder.id) == col(Shipment.order_id))
+            .where(
+                (Shipment.tracking == tracking.strip()) | (Shipment.number == tracking.strip()),
+                *orders_here(session),
             )
         ).first()
         if shipment is None:
             raise NotFound(f"no shipment has the tracking number {tracking!r}")
         return session.get_one(PurchaseOrder, shipment.order_id), shipment
     number = _order_number(po_id or "")
-    order = session.exec(select(PurchaseOrder).where(PurchaseOrder.number == number)).first()
+    order = session.exec(
+        select(PurchaseOrder).where(PurchaseOrder.number == number, *orders_here(session))
+    ).first()
     if order is None:
         raise NotFound(
             f"there is no order {po_id!r}", next_step="List the orders to see their numbers."

@@ -11,14 +11,14 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Supplier
-from db.types import Actor, DocumentFormat, Role
+from db.types import Actor, DocumentFormat, Permission, Role
 from tools.audit import service as audit
 from tools.cases.service import cases, today_of
 from tools.catalog.service import resolve_location
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Forbidden, InvalidInput, NotFound, Stale
-from tools.identity.core import with_article
+from tools.identity.core import require_key, with_article
 from tools.identity.service import actor_by_id
 from tools.offers.service import best_offer, exchange_rates, lead_time, offers, reliability
 from tools.suppliers.core import (
@@ -158,6 +158,7 @@ def set_delivery(
             next_step="Ask an admin.",
             details={"reason": "role"},
         )
+    require_key(actor, Permission.ADMIN)
     check_way(way, open_to=open_to)
     supplier = supplier_by_code(session, code)
     before = Way(supplier.delivery_channel, supplier.delivery_address, supplier.delivery_format)

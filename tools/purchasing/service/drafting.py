@@ -10,13 +10,12 @@ from sqlmodel import Session, select
 from db.counters import next_number
 from db.models.catalog import Item, Location, Supplier
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
-from db.types import Actor, OrderState
+from db.types import Actor, OrderState, Permission
 from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import Conflict, Forbidden, InvalidInput
-from tools.identity.core import can_draft, with_article
-from tools.identity.service import require_scope
+from tools.errors import Conflict, InvalidInput
+from tools.identity.service import acting, require_scope
 from tools.money import amount_spoken
 from tools.policy.service import approval_limit, current
 from tools.purchasing.core.authority import Rule
@@ -97,7 +96,7 @@ def draft(
         Ambiguous: A name fits several.
     """
     audit.lock(session)
-    check_may_draft(actor)
+    check_may_draft(session, actor)
     duplicate_reason = plain_text(duplicate_reason, longest=500)
     if idempotency_key and (made := _made_before(session, idempotency_key)):
         return outcome(session, made, actor=actor, company=company)
@@ -124,15 +123,13 @@ def draft(
     return replace(outcome(session, order, actor=actor, company=company), duplicates=already)
 
 
-def check_may_draft(actor: Actor) -> None:
-    """Refuse a role that may only look.
+def check_may_draft(session: Session, actor: Actor) -> None:
+    """Refuse a role or key that may only look.
 
     Raises:
-        Forbidden: It may only look.
+        Forbidden: It may only look, or the account was closed.
     """
-    if not can_draft(actor.role):
-        who = with_article(actor.role)
-        raise Forbidden(f"{who} may look at orders but not draft or change them")
+    acting(session, actor, Permission.DRAFT)
 
 
 def outcome(

@@ -13,18 +13,22 @@ from tools.clock import Clock
 from tools.errors import Conflict, Forbidden, NotFound, QuartermasterError, Stale
 from tools.purchasing.core.content import is_same
 from tools.purchasing.service.timing import steady
+from tools.reach.service import orders_here
 
 
 def load_approval(session: Session, number: str) -> Approval:
     """Return a request by its public number, as the database has it now.
 
     Raises:
-        NotFound: There is none.
+        NotFound: There is none that this session may see.
     """
     wanted = number.strip().lower()
     wanted = f"a-{wanted}" if wanted.isdigit() else wanted
     approval = session.exec(
-        select(Approval).where(Approval.number == wanted).execution_options(populate_existing=True)
+        select(Approval)
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Approval.order_id))
+        .where(Approval.number == wanted, *orders_here(session))
+        .execution_options(populate_existing=True)
     ).one_or_none()
     if approval is None:
         raise NotFound(

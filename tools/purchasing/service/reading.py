@@ -20,13 +20,14 @@ from tools.purchasing.core.answers import Promise, spread
 from tools.purchasing.core.views import Check, LineView, OrderPage, OrderView, PendingApproval
 from tools.purchasing.service.promises import stored_promises
 from tools.purchasing.service.rows import load
+from tools.reach.service import orders_here
 
 
 def get_order(session: Session, number: str) -> OrderView:
     """Return an order as it stands.
 
     Raises:
-        NotFound: There is no such order.
+        NotFound: There is no such order, or it is outside what this session may see.
     """
     return views(session, [load(session, number)])[0]
 
@@ -53,7 +54,7 @@ def list_orders(
     Raises:
         NotFound: Supplier, item or the order to continue after is unknown.
     """
-    chosen = []
+    chosen = orders_here(session)
     if state is not None:
         chosen.append(col(PurchaseOrder.state) == state)
     if supplier:

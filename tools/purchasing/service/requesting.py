@@ -54,7 +54,7 @@ def request_approval(
         InvalidInput: The digest is too short, or the currency has no exchange rate.
     """
     audit.lock(session)
-    check_may_draft(actor)
+    check_may_draft(session, actor)
     clock = steady(session, clock)
     order = load(session, number)
     check_order_scope(session, actor, order)

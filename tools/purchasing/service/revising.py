@@ -97,7 +97,7 @@ def revise(
         InvalidInput: A change cannot be ordered, changes nothing, or takes the last line away.
     """
     audit.lock(session)
-    check_may_draft(actor)
+    check_may_draft(session, actor)
     reason = plain_text(reason, longest=500)
     order = _unsent(session, number, "revised")
     check_order_scope(session, actor, order)
@@ -133,7 +133,7 @@ def cancel(
         Conflict: The order is being sent right now.
     """
     audit.lock(session)
-    check_may_draft(actor)
+    check_may_draft(session, actor)
     reason = plain_text(reason, longest=500)
     if not reason:
         raise InvalidInput("a cancellation needs a reason", next_step="Ask why.")

@@ -23,6 +23,7 @@ from tools.errors import NotFound, Stale
 from tools.purchasing.core.content import Content, ContentLine, Delivery, document, fingerprint
 from tools.purchasing.core.states import check_step
 from tools.purchasing.core.views import Check
+from tools.reach.service import orders_here
 
 OrderLine = tuple[PurchaseOrderLine, Item]
 
@@ -36,18 +37,24 @@ def load(session: Session, number: str) -> PurchaseOrder:
     """Return an order by its public number, as the database has it now.
 
     Raises:
-        NotFound: There is none; ``details['recent']`` lists the newest numbers.
+        NotFound: There is none that this session may see; ``details['recent']`` lists the newest
+            numbers.
     """
     wanted = number.strip().upper()
     wanted = f"PO-{wanted}" if wanted.isdigit() else wanted
     order = session.exec(
         select(PurchaseOrder)
-        .where(PurchaseOrder.number == wanted)
+        .where(PurchaseOrder.number == wanted, *orders_here(session))
         .execution_options(populate_existing=True)
     ).one_or_none()
     if order is not None:
         return order
-    newest = select(PurchaseOrder.number).order_by(col(PurchaseOrder.id).desc()).limit(5)
+    newest = (
+        select(PurchaseOrder.number)
+        .where(*orders_here(session))
+        .order_by(col(PurchaseOrder.id).desc())
+        .limit(5)
+    )
     recent = list(session.exec(newest))
     raise NotFound(
         f"there is no order {number!r}",
