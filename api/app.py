@@ -28,6 +28,7 @@ from api.routes import (
     overview,
     policy,
     sessions,
+    supply,
     threads,
     users,
 )
@@ -86,7 +87,18 @@ def create_app(system: System) -> RestDoor:
     app.include_router(health.router)
     app.include_router(metrics_route.router)
     v1 = APIRouter(prefix="/v1")
-    for routes in (threads, approvals, policy, inbound, items, orders, overview, sessions, users):
+    for routes in (
+        threads,
+        approvals,
+        policy,
+        inbound,
+        items,
+        orders,
+        overview,
+        supply,
+        sessions,
+        users,
+    ):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.add_middleware(Gate, settings=system.settings, meter=app.state.meter)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
+from db.models.purchasing import PurchaseOrder
 from db.session import Database
 from db.types import Actor, OutboxState
 from tools.approvals import service as approvals
@@ -195,12 +197,20 @@ def settle(
         Conflict: There is nothing to settle.
     """
     with database.write() as session:
-        audit.lock(session)
-        row = outbox.settle(session, key, answer=answer, actor=actor, reason=reason, at=clock.now())
-        if answer is Settlement.DELIVERED:
-            mark_sent(session, order_id=row.order_id, reference=reason, clock=clock)
-        elif answer is Settlement.TAKE_BACK:
-            take_back(session, order_id=row.order_id, actor=actor, reason=reason, clock=clock)
+        settle_in(session, key, answer=answer, actor=actor, reason=reason, clock=clock)
+
+
+def settle_in(
+    session: Session, key: str, *, answer: Settlement, actor: Actor, reason: str, clock: Clock
+) -> str:
+    """Do what ``settle`` does inside a transaction; returns the order's number."""
+    audit.lock(session)
+    row = outbox.settle(session, key, answer=answer, actor=actor, reason=reason, at=clock.now())
+    if answer is Settlement.DELIVERED:
+        mark_sent(session, order_id=row.order_id, reference=reason, clock=clock)
+    elif answer is Settlement.TAKE_BACK:
+        take_back(session, order_id=row.order_id, actor=actor, reason=reason, clock=clock)
+    return session.get_one(PurchaseOrder, row.order_id).number
 
 
 def work_once(
