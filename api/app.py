@@ -36,6 +36,7 @@ from api.routes import metrics as metrics_route
 from api.signin import Doorkeeper
 from api.telemetry import traces_to
 from tools import tracing
+from tools.inbound.core.messages import InboundMessage
 
 TITLE = "Quartermaster"
 API_VERSION = "1.0.0"  # of the surface: grows with additive changes, /v1 stays
@@ -51,6 +52,7 @@ class RestDoor(FastAPI):
         description = super().openapi()
         schemas = description["components"]["schemas"]
         schemas["Problem"] = Problem.model_json_schema()
+        schemas["InboundMessage"] = InboundMessage.model_json_schema()
         return description
 
 

@@ -3,17 +3,23 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.dependencies import BackgroundDep, SystemDep
 from api.routes.examples import answers, problem_answer
 from tools.inbound import service as inbound
-from tools.inbound.core.messages import MOST_BYTES, Envelope
+from tools.inbound.core.messages import MOST_BYTES
 from tools.inbound.core.sources import authentic
 from tools.webhooks.core import SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 router = APIRouter(tags=["inbound"])
+_signature = APIKeyHeader(
+    name=SIGNATURE_HEADER, auto_error=False, scheme_name="Signature",
+    description="`v1=` and the HMAC-SHA256 of `timestamp.body` in hexadecimal, with the sender's "
+    "secret (docs/inbound.md).",
+)  # fmt: skip
 
 
 class MessageKept(BaseModel):
@@ -44,7 +50,7 @@ async def _raw(request: Request) -> bytes:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": Envelope.model_json_schema()}},
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/InboundMessage"}}},
         }
     },
 )  # fmt: skip
@@ -53,16 +59,14 @@ def take_message(
     background: BackgroundDep,
     source: Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")],
     body: Annotated[bytes, Depends(_raw)],
+    signed: Annotated[str | None, Depends(_signature)],
     timestamp: Annotated[
         str, Header(alias=TIMESTAMP_HEADER, description="Seconds since 1970, UTC.")
-    ] = "",
-    signature: Annotated[
-        str, Header(alias=SIGNATURE_HEADER, description="v1= and HMAC-SHA256 of timestamp.body.")
     ] = "",
 ) -> dict[str, Any]:
     """Keep a signed message; what it says is booked right after, once."""
     sender = authentic(
-        background.sources, source, body=body, timestamp=timestamp, signed=signature,
+        background.sources, source, body=body, timestamp=timestamp, signed=signed or "",
         now=system.clock.now(),
     )  # fmt: skip
     with system.database.write() as session:

@@ -62,6 +62,11 @@ class Stray(_Body):
 class GoodsCame(_Body):
     """A delivery; the same note again changes nothing."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"delivery_note": "DN-7", "lines": [{"sku": "WIDGET-A", "quantity": 240}]}]
+        }
+    )
     delivery_note: Note
     lines: list[Came] = Field(default_factory=list, max_length=500)
     wrong: list[Stray] = Field(default_factory=list, max_length=100)
@@ -71,12 +76,22 @@ class GoodsCame(_Body):
 class Reversed(_Body):
     """Why a booking was wrong."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "booked on the wrong order"}]}
+    )
     reason: Given
 
 
 class GoodsReturned(_Body):
     """Goods that go back; they are awaited again only if the supplier replaces them."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"return_note": "RN-1", "sku": "WIDGET-A", "quantity": 12, "reason": "dented"}
+            ]
+        }
+    )
     return_note: Note
     sku: Sku
     quantity: Units
@@ -98,6 +113,11 @@ class SaidLine(_Body):
 class SupplierSaid(_Body):
     """A supplier's answer; no lines is a yes to all of it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"lines": [{"sku": "WIDGET-A", "code": "IQ", "quantity": 240}]}]
+        }
+    )
     lines: list[SaidLine] = Field(default_factory=list, max_length=500)
     promise: date | None = None
     reference: Annotated[str, Field(max_length=80, pattern=r"^[^\x00]*$")] = ""
@@ -107,6 +127,7 @@ class SupplierSaid(_Body):
 class Decided(_Body):
     """What a person says to a proposal they have read."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"accept": True, "version": 1}]})
     accept: bool
     version: Annotated[int, Field(ge=1, le=2**31, strict=True)]
     keep_balance: bool = Field(
@@ -118,6 +139,13 @@ class Decided(_Body):
 class Ended(_Body):
     """What is over: the order (`close`), or a balance that will not come (`short_close`)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "short_close", "lines": {"WIDGET-A": 60}, "reason": "not made any more"}
+            ]
+        }
+    )
     kind: Literal["close", "short_close"]
     lines: dict[Sku, Units] | None = Field(
         default=None, max_length=200, description="Units by SKU; all that is open if not given."
@@ -128,6 +156,11 @@ class Ended(_Body):
 class Settled(_Body):
     """What a person found out about a delivery that failed or is in doubt."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"answer": "delivered", "reason": "they confirmed on the phone"}]
+        }
+    )
     answer: Settlement
     reason: Given
 

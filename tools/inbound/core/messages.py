@@ -26,9 +26,15 @@ class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Envelope(_Message):
-    """A message: its own id, what it is, and the rest."""
+class InboundMessage(_Message):
+    """A message: its own id, what it is, and the rest (docs/inbound.md)."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"id": "ack-17", "kind": "acknowledgement", "data": {"order": "PO-2001"}}]
+        },
+    )
     id: str = Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9._:-]+$")
     kind: Kind
     data: dict[str, Any]
@@ -102,7 +108,7 @@ class GoodsReceipt(_Message):
     wrong: list[StrayLine] = Field(default_factory=list, max_length=100)
 
 
-def read_envelope(body: bytes) -> Envelope:
+def read_envelope(body: bytes) -> InboundMessage:
     """Read a message, every text in it cleaned.
 
     Raises:
@@ -112,7 +118,7 @@ def read_envelope(body: bytes) -> Envelope:
         raw = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise InvalidInput("the body is not JSON") from None
-    return parsed(Envelope, _clean(raw, 0))
+    return parsed(InboundMessage, _clean(raw, 0))
 
 
 def parsed(shape: type[M], values: Any) -> M:
