@@ -100,7 +100,7 @@ class TestRefusals:
         error = self._refused(desk, Forbidden, by="pia")
 
         assert "your limit is 10,000.00 USD" in error.message
-        assert error.details == {"reason": "limit", "required_role": "manager"}
+        assert error.details == {"reason": "limit", "rule": "limit", "required_role": "manager"}
 
     def test_the_own_order_above_the_limit_for_that(self, desk: Desk) -> None:
         # 1,920 x 7.80 = 14,976.00 > 10,000.00
@@ -137,7 +137,7 @@ class TestRefusals:
 
         error = self._refused(desk, Forbidden, by="anna")
 
-        assert error.details == {"reason": "supplier", "required_role": "manager"}
+        assert (error.details["rule"], error.details["required_role"]) == ("supplier", "manager")
         assert desk.decide(by="mona").order_state == "approved"
 
     def test_an_unknown_request(self, desk: Desk) -> None:

@@ -150,6 +150,7 @@ def in_force(session: Session, *, clock: Clock, company: Company) -> Policy:
             next_step="An admin writes the policy anew: quartermaster policy set FILE.",
             details={"rule": "policy_currency"},
         )
+    session.info["policy_version"] = policy.version  # audit rows of this transaction name it
     return policy
 
 
