@@ -28,7 +28,7 @@ from db.postgres import DatabaseUnusable, Waiting
 from db.session import Database
 from db.types import Actor, LoadState
 from tools.audit import service as trail
-from tools.audit.gateway import Keyring, create_key
+from tools.audit.gateway.keys import Keyring, create_key
 from tools.clock import Clock, SystemClock
 from tools.company import Company
 from tools.errors import Conflict, InvalidInput

@@ -6,7 +6,8 @@ from datetime import timedelta
 from api.bootstrap import System
 from db.types import Actor
 from tools.audit import service as trail
-from tools.audit.gateway import AnchorFile, Keyring
+from tools.audit.gateway.anchors import AnchorFile, anchor
+from tools.audit.gateway.keys import Keyring
 from tools.errors import QuartermasterError
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def anchor_now(system: System) -> bool:
         ExternalError: The anchor file cannot be written.
     """
     with system.database.read() as session:
-        return trail.anchor(session, _file(system), at=system.clock.now())
+        return anchor(session, _file(system), at=system.clock.now())
 
 
 def anchor_if_due(system: System) -> bool:
@@ -34,7 +35,7 @@ def anchor_if_due(system: System) -> bool:
     """
     rows = system.settings.anchor_every_rows
     with system.database.read() as session:
-        return trail.anchor(
+        return anchor(
             session, _file(system), at=system.clock.now(), every_rows=rows, every=ANCHOR_EVERY
         )
 

@@ -31,7 +31,7 @@ from api.bootstrap import System
 from db.migrate import State, state_of
 from db.session import Database
 from tools.audit import service as audit
-from tools.audit.gateway import AnchorFile
+from tools.audit.gateway.anchors import AnchorFile
 from tools.audit.service import AuditReport
 from tools.errors import Conflict
 

@@ -33,7 +33,7 @@ from api.settings import Settings
 from db.migrate import state_of
 from db.session import Database
 from tools.audit import service as audit
-from tools.audit.gateway import Keyring
+from tools.audit.gateway.keys import Keyring
 from tools.clock import Clock
 from tools.errors import Conflict, InvalidInput
 from tools.recovery.service import after_restore

@@ -1,11 +1,13 @@
 """The trail: append in the transaction of the change, verify the whole of it."""
 
 import functools
+import gc
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -25,12 +27,7 @@ from db.models.identity import User
 from db.types import Actor, ActorKind, Role
 from tools import tracing
 from tools.audit.core.anchors import (
-    Anchor,
-    anchor_line,
     check_anchors,
-    is_due,
-    line_hash,
-    read_anchor,
 )
 from tools.audit.core.chain import (
     GENESIS,
@@ -50,19 +47,6 @@ SYSTEM = Actor(
 _PAGE_ROWS = 2_000
 _EVERYTHING = -(2**62)  # also rows with numbers that were never given
 _LOCK_ID = 0x51_4D_41_55  # "QMAU": one advisory lock for the trail
-
-
-class AnchorStore(Protocol):
-    """Where anchors are kept: outside the database."""
-
-    def lines(self) -> list[str]:
-        """Return the anchors, oldest first."""
-
-    def last(self) -> str | None:
-        """Return the newest anchor."""
-
-    def extend(self, follow: Callable[[str | None], str | None]) -> bool:
-        """Add what follows the newest anchor, if anything; nobody else adds meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +94,7 @@ def append(
     meaning: str = "",
     reason: str = "",
     context: Mapping[str, Any] | None = None,
-) -> None:
+) -> Entry:
     """Add a row to the trail, in the transaction of the change it tells of.
 
     Args:
@@ -131,9 +115,9 @@ def append(
     """
     lock(session)
     session.flush()
-    head = _head(session)
+    end = head(session)
     entry = Entry(
-        seq=head.seq + 1,
+        seq=end.seq + 1,
         at=at,
         actor=actor.login,
         actor_kind=actor.kind.value,
@@ -144,10 +128,11 @@ def append(
         meaning=meaning,
         reason=reason[:500],
         context={**_circumstances(session, actor), **(context or {})},
-        key_id=head.signer,
-        prev_mac=head.mac,
+        key_id=end.signer,
+        prev_mac=end.mac,
     )
-    write_rows(session, [(entry, entry_mac(_key(session, head.signer), entry))])
+    write_rows(session, [(entry, entry_mac(key_of(session, end.signer), entry))])
+    return entry
 
 
 def write_rows(session: Session, rows: Sequence[tuple[Entry, str]]) -> None:
@@ -187,7 +172,8 @@ class Head:
     signer: str
 
 
-def _head(session: Session) -> Head:
+def head(session: Session) -> Head:
+    """Return where the trail ends now."""
     it = table(AuditEvent).c
     newest = select(it.seq, it.mac, it.key_id, it.action).order_by(it.seq.desc()).limit(1)
     last = session.execute(newest).first()
@@ -199,7 +185,12 @@ def _head(session: Session) -> Head:
     return Head(seq, mac, signer)
 
 
-def _key(session: Session, key_id: str) -> bytes:
+def key_of(session: Session, key_id: str) -> bytes:
+    """Return a key of the trail.
+
+    Raises:
+        Conflict: It is not here.
+    """
     key: bytes | None = session.info["audit_keys"].get(key_id)
     if key is None:
         raise Conflict(
@@ -250,11 +241,12 @@ def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
     _stand_still(session)
     keys: Mapping[str, bytes] = session.info["audit_keys"]
     moored, bad_anchor = check_anchors(anchors, keys)
-    witness = Witness(world(session, seal=document_seal))
     count = session.execute(text("SELECT count(*) FROM audit_event")).scalar_one()
     macs = {seq: anchor.mac for seq, anchor in moored.items()}
-    rows = read_rows(session, _EVERYTHING)
-    broken = first_break(rows, keys, moored=macs, hear=witness.hear) or bad_anchor
+    with _without_collector():
+        witness = Witness(world(session, seal=document_seal))
+        rows = read_rows(session, _EVERYTHING)
+        broken = first_break(rows, keys, moored=macs, hear=witness.hear) or bad_anchor
     known = len(moored), max(moored, default=0)
     if broken is not None:
         seq, is_checkable = broken.seq or None, not broken.lacks_key
@@ -264,48 +256,6 @@ def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
     if len(findings) > 1:
         problem += f" (and {len(findings) - 1:,} more)"
     return AuditReport(not findings, count, None, problem, True, *known)
-
-
-def anchor(
-    session: Session,
-    store: AnchorStore,
-    *,
-    at: datetime,
-    every_rows: int = 1,
-    every: timedelta = timedelta(0),
-) -> bool:
-    """Write down outside the database where the trail ends, if there is something new.
-
-    Args:
-        session: A transaction that sees only what is committed.
-        store: Where anchors are kept.
-        at: Now.
-        every_rows: An anchor is due after so many new rows,
-        every: or when rows are new and the last anchor is this old.
-
-    Returns:
-        Whether an anchor was written.
-
-    Raises:
-        Conflict: The trail is shorter than its newest anchor says.
-    """
-    head = _head(session)
-
-    def follow(newest: str | None) -> str | None:
-        last = read_anchor(newest) if newest is not None else None
-        if last is not None and head.seq < last.seq:
-            raise Conflict(
-                f"the audit trail has {head.seq:,} rows, but row {last.seq:,} was anchored",
-                next_step="Run `quartermaster audit verify`; after a restore move the anchor file "
-                "aside, so that a new one begins.",
-            )
-        if not is_due(last, rows=head.seq, at=at, every_rows=every_rows, every=every):
-            return None
-        when = at.astimezone(UTC).isoformat(timespec="microseconds")
-        made = Anchor(head.seq, head.mac, head.seq, when, head.signer, line_hash(newest))
-        return anchor_line(_key(session, head.signer), made)
-
-    return store.extend(follow)
 
 
 def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: datetime) -> str:
@@ -329,8 +279,8 @@ def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: 
     if not reason:
         raise InvalidInput("a key is not changed without a reason", next_step="Give --reason.")
     lock(session)
-    old = _head(session).signer
-    _key(session, new_key_id)
+    old = head(session).signer
+    key_of(session, new_key_id)
     append(
         session, at=at, actor=actor, action=ROTATED, object_id=new_key_id, reason=reason,
         before={"key_id": old}, after={"new_key_id": new_key_id},
@@ -340,14 +290,19 @@ def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: 
 
 def signer(session: Session) -> str:
     """Return the id of the key that signs the next row."""
-    return _head(session).signer
+    return head(session).signer
 
 
-def _heard(rows: Iterator[tuple[Entry, str]], witness: Witness) -> Iterator[tuple[Entry, str]]:
-    """Pass rows on; the witness hears a row once the next one is wanted, so after its check."""
-    for row in rows:
-        yield row
-        witness.hear(row[0])
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Let nobody search all these rows for cycles: there are none, and it takes half the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _stand_still(session: Session) -> None:

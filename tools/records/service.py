@@ -1,6 +1,6 @@
 """Read everything that an audit trail tells of, in columns: a handful of queries in all."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -70,7 +70,7 @@ def world(session: Session, *, seal: Seal) -> World:
     """
     orders = _orders(session)
     numbers = {row_id: order.number for row_id, order in orders.items()}
-    logins = dict(_plain(session, User, "id", "login"))
+    logins = _named(session, User, "login")
     approvals = _approvals(session, numbers, logins)
     named = {row_id: approval.number for row_id, approval in approvals.items()}
     deliveries = _deliveries(session, numbers, named, seal)
@@ -92,7 +92,12 @@ def _raw(column: Column[Any]) -> ColumnElement[Any]:
     return type_coerce(column, String) if isinstance(column.type, EnumText) else column
 
 
-def _plain(session: Session, model: type[SQLModel], *names: str) -> Iterator[Sequence[Any]]:
+def _named(session: Session, model: type[SQLModel], name: str) -> dict[int, str]:
+    """Return the public name of every row, by id."""
+    return dict(_plain(session, model, "id", name))
+
+
+def _plain(session: Session, model: type[SQLModel], *names: str) -> Iterator[Any]:
     columns = table(model).c
     yield from session.execute(select(*(_raw(columns[name]) for name in names)))
 
@@ -110,13 +115,13 @@ def _orders(session: Session) -> dict[int, OrderRow]:
         .join(table(Location), place.id == order.location_id)
         .order_by(order.id)
     )  # fmt: skip
-    return {row[0]: OrderRow(*row[1:], tuple(lines.get(row[0], ()))) for row in rows}
+    return {row_id: OrderRow._make((*rest, tuple(lines.get(row_id, ())))) for row_id, *rest in rows}
 
 
 def _lines(session: Session) -> dict[int, list[tuple[str, int, int]]]:
     """Return SKU, units and price of every line, by order."""
     line = table(PurchaseOrderLine).c
-    skus = dict(_plain(session, Item, "id", "sku"))
+    skus = _named(session, Item, "sku")
     rows = session.execute(
         select(line.order_id, line.item_id, line.ordered_units, line.unit_price_minor).order_by(
             line.order_id, line.line_number
@@ -140,12 +145,13 @@ def _approvals(
             it.consumed_at.is_not(None), it.required_signatures, it.needs_reauthentication,
         )
     )  # fmt: skip
-    found = {}
+    found: dict[int, ApprovalRow] = {}
     for row_id, number, order_id, *middle, asked, decided, reason, is_spent, least, again in rows:
-        found[row_id] = ApprovalRow(
+        values = (
             number, numbers[order_id], *middle, logins.get(asked), logins.get(decided), reason,
             is_spent, least, again, tuple(signatures.get(row_id, ())),
         )  # fmt: skip
+        found[row_id] = ApprovalRow._make(values)
     return found
 
 
@@ -192,7 +198,7 @@ def _revisions(
 
 def _receipts(session: Session) -> dict[str, dict[str, int]]:
     receipt = table(Receipt).c
-    skus = dict(_plain(session, Item, "id", "sku"))
+    skus = _named(session, Item, "sku")
     rows = session.execute(
         select(receipt.reference, receipt.item_id, receipt.received_units).where(
             receipt.order_line_id.is_not(None), receipt.kind == ReceiptKind.RECEIPT

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from db.types import ApprovalState, LoadState, OrderState, OutboxState
-from tools.audit.core.reading import Row, read_object, read_text
+from tools.audit.core.reading import Row, object_told
 from tools.records.core import ApprovalRow, OrderRow, Revision, RevisionRow, World
 
 
@@ -56,16 +56,19 @@ class Witness:
             "policy.changed": self._policy_changed,
         }
         # As text and as the bytes that SQLite gives: most rows are looked up here and no further.
-        self._about = {**about, **{name.encode(): hear for name, hear in about.items()}}
+        self._about.update(about)
+        self._about.update({name.encode(): hear for name, hear in about.items()})
 
     def hear(self, row: Row) -> None:
         """Compare what one row that holds tells with what stands."""
         hear = self._about.get(row[4])
         if hear is not None:
-            actor, action, number, after, reason = (
-                read_text(row[place]) for place in (2, 4, 5, 7, 9)
-            )
-            self.findings += hear(Told(row[0], actor, action, number, read_object(after), reason))
+            seq, _, actor, _, action, number, _, after, _, reason, *_ = row
+            if isinstance(action, bytes):
+                actor, action, number, reason = (
+                    actor.decode(), action.decode(), number.decode(), reason.decode()
+                )  # fmt: skip
+            self.findings += hear(Told(seq, actor, action, number, object_told(after), reason))
 
     def conclude(self) -> list[str]:
         """Return every finding: first orders that lack a proof, then what the trail denies."""
@@ -208,7 +211,7 @@ class Witness:
 
     def _unsigned(self, row: ApprovalRow) -> Iterator[str]:
         """Say which names under a request nobody heard of, and which are missing."""
-        heard = self._signed.get(row.number, frozenset())
+        heard = self._signed.get(row.number, set())
         for name in row.signatures:
             if name.login not in heard:
                 who = name.login or name.printed_name

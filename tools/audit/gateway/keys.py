@@ -1,4 +1,4 @@
-"""The trail's files: the keys that seal it, and the anchors that hold its end."""
+"""The keys that seal the trail, as files."""
 
 import contextlib
 import hashlib
@@ -6,10 +6,10 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tools.errors import ExternalError, InvalidInput
+from tools.errors import InvalidInput
 
 KEY_BYTES = 32
 _OTHERS = stat.S_IRWXO
@@ -81,7 +81,7 @@ class Keyring(Mapping[str, bytes]):
         _write_once(self._beside(key_id_of(old)), old)
         draft = _draft(self.path, self[key_id])
         draft.replace(self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         self.reload()
 
     def discard(self, key_id: str) -> None:
@@ -96,73 +96,6 @@ class Keyring(Mapping[str, bytes]):
 def create_key(path: Path) -> bool:
     """Make a key file unless there is one; of two processes at once, one makes it."""
     return not path.exists() and _write_once(path, secrets.token_bytes(KEY_BYTES))
-
-
-class AnchorFile:
-    """Anchors, one a line; written by one process at a time, each line whole and on the disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def lines(self) -> list[str]:
-        """Return the lines; one that a crash left unfinished is not a line.
-
-        Raises:
-            ExternalError: The file cannot be read.
-        """
-        if not self.path.exists():
-            return []
-        try:
-            content = self.path.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise _unusable(self.path, error) from error
-        return content.split("\n")[:-1]
-
-    def last(self) -> str | None:
-        """Return the newest line; reads the end of the file only."""
-        if not self.path.exists():
-            return None
-        with self.path.open("rb") as file:
-            file.seek(max(0, self.path.stat().st_size - 4096))
-            lines = file.read().decode(errors="replace").split("\n")[:-1]
-        return lines[-1] if lines else None
-
-    def extend(self, follow: Callable[[str | None], str | None]) -> bool:
-        """Add the line that follows the newest one.
-
-        Args:
-            follow: Gets the newest line; returns the next, or None to add none.
-
-        Returns:
-            Whether a line was added.
-
-        Raises:
-            ExternalError: The file cannot be written.
-        """
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._locked() as descriptor:
-                line = follow(self.last())
-                if line is None:
-                    return False
-                os.ftruncate(descriptor, _finished_bytes(self.path))
-                os.write(descriptor, line.encode() + b"\n")
-                os.fsync(descriptor)
-            _sync_folder(self.path.parent)
-            return True
-        except OSError as error:
-            raise _unusable(self.path, error) from error
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
-        import fcntl
-
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
-        finally:
-            os.close(descriptor)
 
 
 def _beside(path: Path) -> list[Path]:
@@ -202,7 +135,7 @@ def _write_once(path: Path, key: bytes) -> bool:
     try:
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             return True
         return False
     finally:
@@ -220,23 +153,10 @@ def _draft(path: Path, key: bytes) -> Path:
     return draft
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make names in a folder outlive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _finished_bytes(path: Path) -> int:
-    """Return how long the file is without a line that a crash left unfinished."""
-    content = path.read_bytes()
-    return content.rfind(b"\n") + 1
-
-
-def _unusable(path: Path, error: OSError) -> ExternalError:
-    return ExternalError(
-        f"the anchor file {str(path)!r} cannot be used: {error.strerror}",
-        next_step="Check QM_ANCHOR_FILE, and whether its volume is mounted.",
-    )
