@@ -8,20 +8,20 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from tests.conftest import NOW
-from tests.factories_documents import KEY, make_payload, ubl_problems, x12_problems
+from tests.factories_documents import (
+    KEY,
+    make_certificate,
+    make_payload,
+    ubl_problems,
+    x12_problems,
+)
 from tests.fault.supplier_stub import SupplierStub
 from tools.clock import FixedClock
 from tools.errors import ExternalError, InvalidInput
@@ -29,35 +29,6 @@ from tools.outbox.core import Outcome, outcome
 from tools.webhooks.gateway import WebhookChannel
 
 SECRET = "sixteen characters"
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a self-signed certificate with its key for a name."""
-
-    def make(name: str) -> Path:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-            .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        path = tmp_path / f"{name}.pem"
-        path.write_bytes(
-            made.public_bytes(Encoding.PEM)
-            + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        )
-        return path
-
-    return make
 
 
 @pytest.fixture
@@ -213,10 +184,10 @@ class TestAddress:
 
 
 class TestTls:
-    def test_the_certificate_is_verified_against_the_name(
-        self, certificate: Callable[[str], Path]
-    ) -> None:
-        right, wrong = certificate("acme.example"), certificate("evil.example")
+    def test_the_certificate_is_verified_against_the_name(self, tmp_path: Path) -> None:
+        right, wrong = (
+            make_certificate(tmp_path, name) for name in ("acme.example", "evil.example")
+        )
 
         assert _over_tls(right, trusted=right) == "SO-1"
         with pytest.raises(ExternalError, match=r"cannot be reached.*certificate verify"):

@@ -93,20 +93,24 @@ class MailChannel:
             else smtplib.SMTP(timeout=self._timeout_s)
         )
         smtp._host = server.host  # type: ignore[attr-defined]  # the name to verify
-        with _early_failures(server.host), _bounded(smtp, self._timeout_s):
-            _expect(smtp.connect(server.host, server.port), 220)
-            if server.tls == "starttls":
-                smtp.starttls(context=context)
-            smtp.ehlo_or_helo_if_needed()
-            if server.user:
-                smtp.login(server.user, server.password)
-        with _bounded(smtp, self._timeout_s):
-            try:
+        try:
+            with _bounded(smtp, self._timeout_s):
+                with _early_failures(server.host):
+                    self._greet(smtp, context)
                 yield smtp
                 with suppress(smtplib.SMTPException, OSError):
                     smtp.quit()
-            finally:
-                smtp.close()
+        finally:
+            smtp.close()
+
+    def _greet(self, smtp: smtplib.SMTP, context: ssl.SSLContext) -> None:
+        server = self._server
+        _expect(smtp.connect(server.host, server.port), 220)
+        if server.tls == "starttls":
+            smtp.starttls(context=context)
+        smtp.ehlo_or_helo_if_needed()
+        if server.user:
+            smtp.login(server.user, server.password)
 
 
 def _send(smtp: smtplib.SMTP, message: EmailMessage) -> None:
