@@ -39,7 +39,7 @@ def build_chat_model(
         return offline
     from pydantic import SecretStr
 
-    from agent.served_model import ServedChatModel
+    from agent.served_model import ServedChatModel, bounded_client
 
     return ServedChatModel(
         model=name or "default",
@@ -49,6 +49,7 @@ def build_chat_model(
         stream_usage=True,
         temperature=temperature,
         timeout=timeout_s,
+        http_client=bounded_client(timeout_s),
         max_retries=1,
         extra_body={"max_tokens": max_tokens},
     )

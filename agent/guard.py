@@ -29,6 +29,7 @@ from agent.storable import LONGEST_NAME, clean, problem_of
 from tools.errors import ExternalError
 
 MAX_ANSWER_S = 300.0  # for one answer, however slowly it drips
+MAX_ANSWER = 250_000  # characters of it; more are not read
 CUT_OFF = "(The model's answer was cut off here.)"
 Model = Runnable[LanguageModelInput, AIMessage]
 
@@ -55,6 +56,7 @@ class _Answer:
     calls: list[ToolCallChunk] = field(default_factory=list)
     finish: str | None = None
     usage: Any = None
+    length: int = 0  # characters
 
 
 def ask(model: Model, messages: Sequence[BaseMessage]) -> AIMessage:
@@ -89,6 +91,9 @@ def _collect(stream: Iterable[AIMessage]) -> AIMessage:
         if not isinstance(piece, AIMessageChunk):
             return _whole(piece)
         _add(answer, piece)
+        if answer.length > MAX_ANSWER:
+            answer.text, answer.finish = ["".join(answer.text)[:MAX_ANSWER]], None
+            break
         if time.monotonic() > until:
             raise ExternalError(TOO_SLOW, details={"kind": "timeout"})
     return _finished(answer)
@@ -96,6 +101,7 @@ def _collect(stream: Iterable[AIMessage]) -> AIMessage:
 
 def _add(answer: _Answer, piece: AIMessageChunk) -> None:
     answer.text.append(piece.text)
+    answer.length += len(piece.text) + sum(len(c["args"] or "") for c in piece.tool_call_chunks)
     answer.finish = piece.response_metadata.get("finish_reason") or answer.finish
     answer.usage = piece.usage_metadata or answer.usage
     for chunk in piece.tool_call_chunks:

@@ -4,6 +4,7 @@ Import this lazily: the client library takes a second to load.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -12,12 +13,13 @@ import openai
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 
-from agent.guard import TOO_SLOW
+from agent import guard
 from tools.errors import ExternalError
 
+_MOST_BYTES = 32 * 1024 * 1024  # of one answer, with all that the protocol puts around the words
 _TOO_LONG = re.compile(r"context|too (?:long|many tokens)|max.{0,20}tokens", re.IGNORECASE)
 _SENTENCES = {
-    "timeout": TOO_SLOW,
+    "timeout": guard.TOO_SLOW,
     "connection": "The model server cannot be reached or hung up. Please try again in a moment.",
     "busy": "The model server is busy or out of order. Please try again in a moment.",
     "refused": "The model server refused our key. Please check the model settings.",
@@ -34,6 +36,48 @@ _BY_TYPE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((openai.AuthenticationError, openai.PermissionDeniedError), "refused"),
     ((openai.RateLimitError, openai.InternalServerError), "busy"),
 )
+
+
+class _BoundedStream(httpx2.SyncByteStream):
+    """The body of an answer, as long as it comes in time and is no flood.
+
+    The client's own time-out starts anew with every byte, so a server that sends one a second
+    would keep a turn for ever, without ever ending a line that somebody could look at.
+    """
+
+    def __init__(self, body: httpx2.SyncByteStream) -> None:
+        self._body = body
+        self._until_s = time.monotonic() + guard.MAX_ANSWER_S
+
+    def __iter__(self) -> Iterator[bytes]:
+        count = 0
+        for piece in self._body:
+            count += len(piece)
+            if time.monotonic() > self._until_s:
+                raise httpx2.ReadTimeout("the answer takes too long")
+            if count > _MOST_BYTES:
+                raise httpx2.ReadError("the answer does not end")
+            yield piece
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._body.close()
+
+
+def bounded_client(timeout_s: float) -> httpx2.Client:
+    """Return an HTTP client whose answers end.
+
+    Args:
+        timeout_s: How long the server may stay silent.
+    """
+
+    def bound(response: httpx2.Response) -> None:
+        if isinstance(response.stream, httpx2.SyncByteStream):
+            response.stream = _BoundedStream(response.stream)
+
+    return httpx2.Client(
+        timeout=timeout_s, follow_redirects=False, event_hooks={"response": [bound]}
+    )
 
 
 class ServedChatModel(ChatOpenAI):

@@ -25,7 +25,8 @@ from tools import tracing
 
 logger = logging.getLogger(__name__)
 
-SIGN_IN_PATH = "/v1/sessions"
+VERSION = "/v1"  # a route does not know the prefix under which it was included
+SIGN_IN_PATH = f"{VERSION}/session"
 TARPIT_S = 0.25  # a refused client waits: who asks in a loop asks four times a second
 MOST_TARPITTED = 100
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -73,8 +74,7 @@ class Gate:
         with tracing.bound(request_id=request_id), tracing.span("request", "") as outcome:
             started_s = time.monotonic()
             await self._pass(scope, headers, receive, answer)
-            route = getattr(scope.get("route"), "path", "unmatched")
-            outcome.of(f"{scope['method']} {route}", str(answer.status))
+            outcome.of(f"{scope['method']} {_template(scope)}", str(answer.status))
             logger.info(
                 "request answered",
                 extra={
@@ -215,6 +215,15 @@ class _Body:
                 await late(self._scope, self._body.receive, self._answer.send)
             self._answer.is_over = True
             return {"type": "http.disconnect"}
+
+
+def _template(scope: Scope) -> str:
+    """Return the route's path as it was written, never what was sent."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return "unmatched"
+    is_nested = scope["path"].startswith(VERSION) and not path.startswith(VERSION)
+    return VERSION + str(path) if is_nested else str(path)
 
 
 def _caller(scope: Scope, headers: Headers) -> str:

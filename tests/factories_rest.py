@@ -26,9 +26,10 @@ from tools.identity.service import actor_by_login, create_api_key
 KEYS_FILE = "keys.json"
 
 
-def settings_in(folder: Path) -> Settings:
+def settings_in(folder: Path, **changed: Any) -> Settings:
     """Settings of a world in a folder; its company counts in USD, as fixture P does."""
-    return Settings(data_dir=folder, company_currency="USD", shutdown_grace_s=1)
+    usual = {"data_dir": folder, "company_currency": "USD", "shutdown_grace_s": 1}
+    return Settings(**{**usual, **changed})
 
 
 def make_template(folder: Path) -> Path:
@@ -71,12 +72,17 @@ class Door:
 
 
 @contextmanager
-def open_door(template: Path, folder: Path, *, at: datetime = NOW) -> Iterator[Door]:
-    """Serve a copy of the template world until the block ends; a second time, the same copy."""
+def open_door(
+    template: Path, folder: Path, *, at: datetime = NOW, **changed: Any
+) -> Iterator[Door]:
+    """Serve a copy of the template world until the block ends; a second time, the same copy.
+
+    ``changed`` are settings that differ from the usual ones.
+    """
     if not folder.exists():
         shutil.copytree(template, folder)
     clock = FixedClock(at)
-    system = build_system(settings_in(folder), clock=clock)
+    system = build_system(settings_in(folder, **changed), clock=clock)
     server = uvicorn.Server(server_config(system, port=0))
     thread = threading.Thread(target=server.run)
     thread.start()
