@@ -36,6 +36,7 @@ class Witness:
     _signed: dict[str, set[str]] = field(default_factory=dict)  # request: who put a name under it
     _decided: set[str] = field(default_factory=set)
     _received: set[str] = field(default_factory=set)
+    _left_as: dict[str, int] = field(default_factory=dict)  # revision before a supplier's changes
     _loads: set[int] = field(default_factory=set)
     _policies: set[int] = field(default_factory=set)
     _about: dict[str | bytes, Callable[[Told], Iterator[str]]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Witness:
             "order.revised": self._order_written,
             "order.approved": self._order_approved,
             "order.sent": self._order_sent,
+            "order.answer_accepted": self._answer_accepted,
             "order.received": self._goods_received,
             "approval.requested": self._asked,
             "approval.signed": self._name_given,
@@ -98,6 +100,23 @@ class Witness:
             yield f"order {order.number} was drafted here (row {told.seq}) but is marked imported"
         says = told.after.get("fingerprint")
         yield from _differ(told, f"order {order.number}", row, fingerprint=says)
+
+    def _answer_accepted(self, told: Told) -> Iterator[str]:
+        """A supplier's change that a person accepted: a new revision of an order that had left."""
+        self._left_as.setdefault(told.object_id, told.after.get("from_revision", 0))
+        row = self.world.revisions.get((told.object_id, told.after.get("revision", 0)))
+        if row is None:
+            yield f"order {told.object_id} lacks the revision that row {told.seq} tells of"
+            return
+        says = told.after.get("fingerprint")
+        yield from _differ(told, f"order {told.object_id}", row, fingerprint=says)
+
+    def _left(self, order: OrderRow) -> tuple[tuple[str, int], str]:
+        """Return the revision in which an order left the house, and its fingerprint."""
+        where = (order.number, self._left_as.get(order.number, order.revision))
+        row = self.world.revisions.get(where)
+        is_changed = order.number in self._left_as
+        return where, row.fingerprint if is_changed and row is not None else order.fingerprint
 
     def _asked(self, told: Told) -> Iterator[str]:
         row = self._request(told.after.get("approval"))
@@ -189,12 +208,12 @@ class Witness:
         return self.world.approvals.get(number) if isinstance(number, str) else None
 
     def _unproven(self, order: OrderRow, covered: set[tuple[str, str]]) -> Iterator[str]:
-        where = (order.number, order.revision)
+        where, left_as = self._left(order)
         delivery = self.world.deliveries.get(where)
         is_delivered = delivery is not None and delivery.state == OutboxState.DELIVERED
         if order.is_sent or order.state == OrderState.APPROVED:
             lacks = {
-                "an approval of its content": (order.number, order.fingerprint) in covered,
+                "an approval of its content": (order.number, left_as) in covered,
                 "the trail telling of its approval": where in self._approved,
                 "a delivered outbox row": is_delivered or not order.is_sent,
                 "the trail telling that it was sent": order.number in self._sent
@@ -207,7 +226,8 @@ class Witness:
         if is_delivered and not order.is_sent:
             yield f"order {order.number} was delivered but does not say so"
         if order.state != OrderState.DRAFT:
-            yield from _rewritten(order, self.world.revisions.get(where))
+            now = self.world.revisions.get((order.number, order.revision))
+            yield from _rewritten(order, now)
 
     def _unsigned(self, row: ApprovalRow) -> Iterator[str]:
         """Say which names under a request nobody heard of, and which are missing."""

@@ -339,7 +339,8 @@ def _write(
         session, order, _state_with(open_now), actor=actor, action="order.answer_accepted",
         at=clock.now(), reason=reason, meaning="acceptance",
         told={
-            "answer": row.number, "fingerprint": fingerprint(content),
+            "answer": row.number, "from_revision": order.revision,
+            "fingerprint": fingerprint(content),
             "total_minor": content.total_minor, "total_before_minor": before_minor,
             "currency": order.currency,
             "lines": [[line.sku, line.units, line.unit_price_minor] for line in content.lines],
