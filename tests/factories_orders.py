@@ -14,13 +14,14 @@ from db.models.purchasing import Approval, Outbox
 from db.session import Database
 from db.types import Decision
 from tests.conftest import NOW
-from tests.factories import WorldP, make_world_p
+from tests.factories import WorldP, make_policy, make_world_p
 from tools.approvals.core import DecisionOutcome
 from tools.approvals.service import decide, get_approval
 from tools.audit.service import AuditReport, verify
 from tools.clock import FixedClock
 from tools.company import Company
 from tools.outbox.gateway import DropFolder
+from tools.policy.service import current
 from tools.purchasing.core.views import OrderView
 from tools.purchasing.service.drafting import DraftOutcome, draft
 from tools.purchasing.service.reading import get_order
@@ -103,13 +104,22 @@ class Desk:
         reason: str = "",
         edits: Sequence[dict[str, object]] | None = None,
         fingerprint: str | None = None,
+        reauthenticated: bool = False,
     ) -> DecisionOutcome:
         with self.database.write() as session:
             return decide(
                 session, number=number, version=version, decision=decision,
                 actor=self.world.actors[by], clock=self.clock, company=self.company,
                 channel="test", reason=reason, edits=edits, fingerprint=fingerprint,
+                reauthenticated=reauthenticated,
             )  # fmt: skip
+
+    def policy(self, **values: str) -> int:
+        """Put the world's policy with other YAML values in force; returns its version."""
+        with self.database.write() as session:
+            version = current(session).version + 1
+            make_policy(session, version=version, **values)
+        return version
 
     def deliver(self, holder: str = "worker") -> list[Delivery]:
         return deliver_due(

@@ -43,7 +43,8 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
     """
     for name, value in values.items():
         pattern = rf"^(\s*{re.escape(name)}:[ \t]+)[^\s#]+"
-        text = re.sub(pattern, rf"\g<1>{value}", text, flags=re.MULTILINE)
+        safe = value.replace("\\", "\\\\")  # a backslash would mean something to re
+        text = re.sub(pattern, rf"\g<1>{safe}", text, flags=re.MULTILINE)
     return text
 
 
