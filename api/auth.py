@@ -5,15 +5,21 @@ needs (``ActorDep`` of the module ``dependencies`` reads; the others say theirs)
 changes something and names none is closed to restricted keys.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as WaitedTooLong
 from sqlmodel import Session, select
 from starlette.concurrency import run_in_threadpool
 
 from api.bootstrap import System
+from api.problems import is_passing
 from api.signin import Doorkeeper
 from db.models.identity import ApiKey
 from db.types import Actor, Permission
@@ -24,9 +30,12 @@ from tools.signin import service as sessions
 from tools.signin.service import SEEN_EVERY, SignedIn
 from tools.tracing import bind
 
+logger = logging.getLogger(__name__)
+
 COOKIE = "__Host-qm_session"  # only over https; the prefix ties it to this host alone
 PLAIN_COOKIE = "qm_session"  # on a loopback address without TLS
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+NOTING_PATIENCE_S = 0.2  # a request that only reads does not wait for writers
 _NOTED_LATELY = timedelta(seconds=50)  # inside the minute in which the service notes nothing anew
 
 _bearer = HTTPBearer(
@@ -112,7 +121,7 @@ def signed_in(request: Request) -> SignedIn:
     with system.database.read() as session:
         found = sessions.find_session(session, token, clock=system.clock, lifetimes=lifetimes)
     if system.clock.now() - found.last_seen_at >= SEEN_EVERY:
-        with system.database.write() as session:
+        with _in_passing(), system.database.write(patience_s=NOTING_PATIENCE_S) as session:
             found = sessions.find_session(session, token, clock=system.clock, lifetimes=lifetimes)
     return found
 
@@ -181,12 +190,25 @@ def confirm_person(request: Request, actor: Actor, password: str) -> None:
 
 
 def _by_key(system: System, key: str) -> Actor:
-    """Authenticate without the write lock, except once a minute to note the key's use."""
+    """Authenticate without the write lock; once a minute the key's use is noted in passing."""
     with system.database.read() as session:
-        if _was_noted_lately(session, key, system.clock.now()):
-            return identity.authenticate(session, key, clock=system.clock)
-    with system.database.write() as session:
-        return identity.authenticate(session, key, clock=system.clock)
+        actor = identity.authenticate(session, key, clock=system.clock)
+        is_noted = _was_noted_lately(session, key, system.clock.now())
+    if not is_noted:
+        with _in_passing(), system.database.write(patience_s=NOTING_PATIENCE_S) as session:
+            identity.authenticate(session, key, clock=system.clock)
+    return actor
+
+
+@contextmanager
+def _in_passing() -> Iterator[None]:
+    """Let a busy or absent database cost the note and not the request that it is about."""
+    try:
+        yield
+    except (OperationalError, WaitedTooLong) as error:
+        if not is_passing(error):
+            raise
+        logger.info("a use was not noted", extra={"why": type(error).__name__})
 
 
 def _was_noted_lately(session: Session, key: str, now: datetime) -> bool:

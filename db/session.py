@@ -21,6 +21,7 @@ from sqlmodel import Session
 from db import postgres, schema
 from db.postgres import DatabaseUnusable, Waiting
 
+IS_READING = "is_reading"  # in session.info: what is noted in passing is not noted here
 SessionFactory = Callable[[], AbstractContextManager[Session]]
 
 
@@ -77,7 +78,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One transaction that takes no write lock; what is flushed in it is rolled back."""
-        with Session(self._reader, expire_on_commit=False, info=self.session_info) as session:
+        info = {**self.session_info, IS_READING: True}
+        with Session(self._reader, expire_on_commit=False, info=info) as session:
             try:
                 yield session
             finally:

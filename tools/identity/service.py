@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, or_, select
 
 from db.models.identity import ApiKey, User, UserScope
+from db.session import IS_READING
 from db.types import Actor, Permission, Role, ScopeKind
 from tools.audit import service as audit
 from tools.clock import Clock
@@ -257,7 +258,7 @@ def revoke_api_key(session: Session, key_id: str, *, clock: Clock, by: Actor | N
 
 
 def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
-    """Return the person behind an API key; use a write transaction, its last use is noted.
+    """Return the person behind an API key; in a write transaction its last use is noted.
 
     Raises:
         NotAuthenticated: The key is unknown, wrong, revoked or expired.
@@ -274,7 +275,8 @@ def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
     if row.expires_at is not None and row.expires_at <= now:
         raise NotAuthenticated(f"API key {row.key_id!r} has expired")
     actor = actor_by_id(session, row.user_id)
-    if row.last_used_at is None or now - row.last_used_at >= _USE_NOTED_EVERY:
+    is_old = row.last_used_at is None or now - row.last_used_at >= _USE_NOTED_EVERY
+    if is_old and not session.info.get(IS_READING):
         row.last_used_at = now
         session.flush()
     allowed = frozenset(Permission(name) for name in row.scopes)

@@ -8,6 +8,7 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from db.models.identity import ExternalIdentity, User, UserSession
+from db.session import IS_READING
 from db.types import Actor, Permission
 from tools.audit import service as audit
 from tools.clock import Clock
@@ -101,7 +102,7 @@ def find_session(session: Session, token: str, *, clock: Clock, lifetimes: Lifet
         found = _signed_in(session, row)
     except (Forbidden, NotFound):
         raise _signed_out() from None
-    if now - row.last_seen_at >= SEEN_EVERY:
+    if now - row.last_seen_at >= SEEN_EVERY and not session.info.get(IS_READING):
         row.last_seen_at = now
         session.flush()
     return found
