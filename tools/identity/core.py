@@ -244,7 +244,7 @@ def _is_weak(password: str, login: str, name: str) -> bool:
     words = {part for part in (login, *name.split()) if len(part) > 2}
     left = re.sub(r"[\W\d_]+", "", password)
     plain = re.sub(r"[\W\d_]+", "", password.translate(_LEET))
-    for word in (*_WEAK, *words):
+    for word in sorted(_WEAK | words, key=lambda one: (-len(one), one)):  # the longest first
         left, plain = left.replace(word, ""), plain.replace(word, "")
     if min(len(left), len(plain)) < 4 and not _is_numeral_rich(password):
         return True
