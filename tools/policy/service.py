@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from db.models.identity import RoleLimit, User
 from db.models.policy import PolicyVersion
+from db.once import once
 from db.types import Actor, ActorKind, Permission, Role
 from tools.audit import service as audit
 from tools.audit.core.chain import document_hash
@@ -57,7 +58,7 @@ def current(session: Session) -> Policy:
     Before the first version is written, what the program ships counts, with the limits of the
     roles as an older database has them.
     """
-    found = session.execute(
+    newest = (
         select(
             col(PolicyVersion.version),
             col(PolicyVersion.content_hash),
@@ -65,7 +66,8 @@ def current(session: Session) -> Policy:
         )
         .order_by(col(PolicyVersion.version).desc())
         .limit(1)
-    ).first()
+    )
+    found = once(session, PolicyVersion, lambda: session.execute(newest).first())
     return _shipped(session) if found is None else _read(found[0], found[1], found[2])
 
 
@@ -83,7 +85,11 @@ def approval_limit(session: Session, actor: Actor) -> int | None:
     Returns:
         The limit; None means without limit, 0 means nothing.
     """
-    user = session.get(User, actor.user_id, populate_existing=True)
+    user = once(
+        session,
+        (User, actor.user_id),
+        lambda: session.get(User, actor.user_id, populate_existing=True),
+    )
     if user is None or not user.is_active:
         return 0
     return _own_limit(user.role, user.approval_limit_minor, role_limits(session))
@@ -274,7 +280,8 @@ def set_dispatch(
     content = {**stands.content, "dispatch_enabled": enabled}
     document = PolicyDocument.model_validate(content)
     text = with_values(stands.text, {"dispatch_enabled": "true" if enabled else "false"})
-    if read_policy(text, currency=company.currency) != document:
+    written = read_policy(text, currency=company.currency)
+    if written.model_copy(update={"currency": document.currency}) != document:
         text = as_yaml(content)  # whoever wrote it wrote it in a way of their own
     return _write(
         session, stands.version + 1, text, document, actor=actor, clock=clock, reason=reason,

@@ -83,7 +83,6 @@ class TestRefuse:
             ("two_person_above", '"1000.005"', "approval.two_person_above"),
             ("two_person_above", '"٣"', "approval.two_person_above"),
             ("self_approval_limit", "null", "approval.self_approval_limit"),
-            ("planner", '"99999999"', "approval.role_limits"),
             ("price_move_percent", '"-2"', "tolerances.price_move_percent"),
             ("window_hours", "0", "caps.window_hours"),
             ("window_hours", "1.5", "caps.window_hours"),
