@@ -2,8 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +18,7 @@ from agent import records
 from agent.chat_models import warm_up
 from agent.graph import RECURSION_LIMIT, build_graph
 from agent.heartbeat import Heartbeat, TurnStopped, Watch
-from agent.journal import Listener, RunJournal
+from agent.journal import Listener, RunJournal, pieces
 from agent.memory import open_memory
 from agent.state import State, Turn, TurnContext
 from agent.storable import clean
@@ -33,11 +32,11 @@ from tools import tracing
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, NotFound
+from tools.retention.service import quiet_threads
 from tools.wrapping import Tool, ToolContext
 
 logger = logging.getLogger(__name__)
 
-_PIECE = 120  # characters of one message.delta
 _POLL_S = 0.05
 
 
@@ -236,6 +235,14 @@ class Conversations:
         with self._database.write() as session:
             return records.recover(session, self._clock.now())
 
+    def forget(self, *, since: datetime) -> int:
+        """Forget what was said in threads in which nobody wrote since; return how many."""
+        remembered = self._memory.threads()
+        with self._database.read() as session:
+            quiet = quiet_threads(session, remembered, since=since)
+        self._memory.forget(quiet)
+        return len(quiet)
+
     def warm(self) -> None:
         """Prepare the model before the first turn; one that comes meanwhile waits for it."""
         with self._warming, tracing_context(enabled=False):
@@ -377,19 +384,6 @@ class Conversations:
             said_last = journal.flush(session, said) if is_ours else []
         journal.tell(said_last)
         return is_ours
-
-
-def pieces(text: str, size: int = _PIECE) -> Sequence[str]:
-    """Cut a text into pieces of about this size, between words; together they are the text."""
-    cut: list[str] = []
-    start = 0
-    while start < len(text):
-        end = start + size
-        if end < len(text) and (space := text.rfind(" ", start, end)) > start:
-            end = space + 1
-        cut.append(text[start:end])
-        start = end
-    return cut
 
 
 def _apology(incident: str) -> str:

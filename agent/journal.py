@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 Listener = Callable[[RunEvent], None]
 PATIENCE_S = 0.25
+_PIECE = 120  # characters of one message.delta
 
 
 class RunJournal:
@@ -102,3 +103,16 @@ class RunJournal:
         except Exception:
             logger.exception("listener failed", extra={"run": self._run_id})
             self._listener = None
+
+
+def pieces(text: str, size: int = _PIECE) -> Sequence[str]:
+    """Cut a text into pieces of about this size, between words; together they are the text."""
+    cut: list[str] = []
+    start = 0
+    while start < len(text):
+        end = start + size
+        if end < len(text) and (space := text.rfind(" ", start, end)) > start:
+            end = space + 1
+        cut.append(text[start:end])
+        start = end
+    return cut

@@ -19,6 +19,7 @@ from sqlmodel import col, exists, func, select
 from api import worker
 from api.bootstrap import System
 from api.inbound import apply_due, load_sources
+from api.pruning import prune_all
 from db.models.conversation import Message, Run, Thread
 from db.models.purchasing import Approval
 from db.types import RunState
@@ -31,6 +32,7 @@ LOOK_EVERY_S = 0.1
 INBOUND_EVERY_S = 1.0
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
+PRUNE_EVERY_S = 24 * 3600.0
 MAX_BEAT_AGE_S = 10.0
 RECORD_WITHIN_S = 2.0  # what a delivery takes beside the channel's own time
 STEPS = frozenset({"recover", "deliver", "pick", "inbound"})
@@ -100,6 +102,7 @@ class Background:
             self._every("deliver", DELIVER_EVERY_S, self._deliver)
             if self.sources:
                 self._every("inbound", INBOUND_EVERY_S, self._apply_inbound)
+            self._every("prune", PRUNE_EVERY_S, self._prune)
             self._every("pick", 0.0, self._pick)
             self._beat_s = time.monotonic()
             self._wake.wait(LOOK_EVERY_S)
@@ -203,6 +206,9 @@ class Background:
     def _apply_inbound(self) -> None:
         system = self._system
         apply_due(system.database, self.sources, clock=system.clock, company=system.company)
+
+    def _prune(self) -> None:
+        prune_all(self._system, stopping=self._stopping)
 
     def _recover(self) -> None:
         count = self._system.conversations.recover()

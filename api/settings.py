@@ -1,7 +1,7 @@
 """Every knob of the program, read once from ``QM_...`` environment variables.
 
 Each field works offline by default and says what it is for; ``docs/configuration.md`` is this
-module printed (``render_configuration``). A variable that nobody reads is an error, so that a typo
+module printed (``api.configuration``). A variable that nobody reads is an error, so that a typo
 never passes for a setting.
 """
 
@@ -14,7 +14,6 @@ from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
 from api.settings_delivery import DeliverySettings
@@ -271,6 +270,19 @@ class Settings(DeliverySettings):
         description="Let a token without a linked person find one by the e-mail address that the "
         "provider verified.",
     )
+    keep_chat_days: int = Field(
+        default=90, ge=1, le=3650,
+        description="Days after which messages, turns and tool results are deleted. Orders, "
+        "approvals and the audit trail are never deleted.",
+    )  # fmt: skip
+    keep_memory_days: int = Field(
+        default=30, ge=1, le=3650,
+        description="Days after which the model forgets a conversation in which nobody wrote.",
+    )  # fmt: skip
+    keep_requests_days: int = Field(
+        default=7, ge=1, le=365,
+        description="Days for which the answer to a repeated request (Idempotency-Key) is kept.",
+    )  # fmt: skip
     chat_workers: int = Field(
         default=2, ge=1, le=32, description="Conversations that the server answers at once."
     )
@@ -377,35 +389,8 @@ def _sentence(error: ValidationError) -> str:
     return "; ".join(problems)
 
 
-def render_configuration() -> str:
-    """Return ``docs/configuration.md``."""
-    lines = [
-        "# Configuration",
-        "",
-        "Settings are environment variables. Every one has a default that works offline, without a",
-        "key and without a server. A variable that starts with `QM_` and is not listed here is an",
-        "error. This page is printed from `api/settings.py`: change the descriptions there.",
-        "",
-        "| variable | default | what it is |",
-        "|---|---|---|",
-    ]
-    for name, field in Settings.model_fields.items():
-        lines.append(f"| `{variable(name)}` | {_shown_default(field)} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _shown_default(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    if isinstance(extra, dict) and "shown_default" in extra:
-        return str(extra["shown_default"])
-    default = field.default
-    if isinstance(default, SecretStr):
-        default = default.get_secret_value()
-    if isinstance(default, bool):
-        default = str(default).lower()
-    return "empty" if default in ("", ()) else f"`{default}`"
-
-
 def write_configuration(path: Path) -> None:
-    """Write the page; the documents test compares it with ``render_configuration``."""
-    path.write_text(render_configuration(), encoding="utf-8")
+    """Print the settings into ``docs/configuration.md``."""
+    from api.configuration import write_configuration as write
+
+    write(path)

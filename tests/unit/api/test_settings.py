@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from api.configuration import render_configuration
 from api.settings import (
     Settings,
     is_loopback,
     load_settings,
-    render_configuration,
     variable,
 )
 from tools.errors import InvalidInput
