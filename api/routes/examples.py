@@ -17,14 +17,16 @@ def answers(example: Any, *, status: int = 200, codes: tuple[str, ...] = ()) -> 
     Args:
         example: Body of a good answer.
         status: Its status.
-        codes: Codes of the expected problems beside a missing key and a bad request.
+        codes: Codes of the expected problems beside a missing key, a bad request and too many of
+            them. Whatever else goes wrong (a body too large or too slow, a busy database) is a
+            problem document too: the ``default``.
     """
     described: Responses = {
         status: {"content": {"application/json": {"example": example}}},
     }
-    for code in ("not_authenticated", "invalid_input", *codes):
+    for code in ("not_authenticated", "invalid_input", "too_many_requests", *codes):
         described[status_of(code)] = problem_answer(code)
-    return described
+    return described | {"default": problem_answer("unavailable", 503)}
 
 
 def problem_answer(code: str, status: int | None = None) -> dict[str, Any]:
@@ -47,6 +49,6 @@ _SENTENCES = {
     "stale": "a-31 changed since version 1",
     "conflict": "a-31 was already approved by mona",
     "forbidden": "21,000.00 USD is above your limit of 10,000.00 USD",
-    "too_many_requests": "too many passwords were tried for this login",
+    "too_many_requests": "you send more than 6,000 requests a minute",
     "unavailable": "the server is not ready",
 }

@@ -23,7 +23,8 @@ ExceptionType = Literal[
                 "total_lines": 1,
             },
             **ENVELOPE_EXAMPLE,
-        }
+        },
+        codes=("not_found",),
     ),
 )
 def list_recommendations(
@@ -48,7 +49,8 @@ def list_recommendations(
                 "counts": {"below_rop": 1},
             },
             **ENVELOPE_EXAMPLE,
-        }
+        },
+        codes=("not_found",),
     ),
 )
 def list_exceptions(
