@@ -19,6 +19,7 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
 from db import postgres, schema
+from db.once import count_writes
 from db.postgres import DatabaseUnusable, Waiting
 
 IS_READING = "is_reading"  # in session.info: what is noted in passing is not noted here
@@ -121,7 +122,10 @@ def _parsed(url: str) -> URL:
 
 
 def _engine(url: URL, *, waiting: Waiting) -> Engine:
-    return _sqlite(url, waiting) if url.get_backend_name() == "sqlite" else _server(url, waiting)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = _sqlite(url, waiting) if is_sqlite else _server(url, waiting)
+    count_writes(engine)
+    return engine
 
 
 def _server(url: URL, waiting: Waiting) -> Engine:

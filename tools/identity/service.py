@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, or_, select
 
 from db.models.identity import ApiKey, User, UserScope
+from db.once import once
 from db.session import IS_READING
 from db.types import Actor, Permission, Role, ScopeKind
 from tools.audit import service as audit
@@ -53,7 +54,9 @@ def actor_by_id(session: Session, user_id: int) -> Actor:
         NotFound: Nobody has it.
         Forbidden: The person was deactivated.
     """
-    user = session.get(User, user_id, populate_existing=True)
+    user = once(
+        session, (User, user_id), lambda: session.get(User, user_id, populate_existing=True)
+    )
     if user is None:
         raise NotFound(f"nobody has the user id {user_id!r}")
     return _actor(user)

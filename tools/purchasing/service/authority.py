@@ -5,6 +5,7 @@ from sqlmodel import Session, col, select
 from db.models.catalog import ExchangeRate, Item, Supplier
 from db.models.identity import User
 from db.models.purchasing import Approval, PurchaseOrder, PurchaseOrderLine
+from db.once import fresh
 from db.types import Actor, Role
 from tools.company import Company
 from tools.errors import Forbidden
@@ -27,7 +28,8 @@ def company_total(session: Session, order: PurchaseOrder, company: Company) -> i
     Raises:
         InvalidInput: The order's currency has no exchange rate, or the total cannot be counted.
     """
-    rate = session.get(ExchangeRate, order.currency, populate_existing=True)
+    is_own = order.currency == company.currency  # counts as it is
+    rate = None if is_own else session.get(ExchangeRate, order.currency, populate_existing=True)
     total = company_minor(
         order.total_minor,
         currency=order.currency,
@@ -60,7 +62,7 @@ def approval_rule(
         InvalidInput: The order's currency has no exchange rate.
         Conflict: Nobody may decide about this much, or there are not two people who may.
     """
-    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    supplier = fresh(session, Supplier, order.supplier_id)
     total = company_total(session, order, company)
     breaches = unusual_lines(session, policy, order, supplier)
     rule = rule_for(
@@ -135,7 +137,7 @@ def check_authority(
     Raises:
         Forbidden: It does not; the message says why, ``details['rule']`` which rule.
     """
-    user = session.get_one(User, actor.user_id, populate_existing=True)
+    user = fresh(session, User, actor.user_id)
     if not can_approve(user.role):
         text = f"{with_article(user.role)} does not decide about orders"
         raise _forbidden("role", text, approval)
@@ -166,7 +168,7 @@ def _check_exceptions(
     reason: str,
 ) -> None:
     """Refuse what needs a manager from anybody below, and what needs a reason without one."""
-    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    supplier = fresh(session, Supplier, order.supplier_id)
     is_manager = rank(user.role) >= rank(Role.MANAGER)
     if not supplier.is_approved and not is_manager:
         text = f"{supplier.name!r} is not an approved supplier; a manager must decide"

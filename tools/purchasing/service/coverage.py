@@ -6,6 +6,7 @@ from db.models.catalog import Item, Location
 from db.models.identity import User
 from db.models.planning import Forecast, Policy
 from db.models.purchasing import PurchaseOrder
+from db.once import once
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import NotEnoughData
@@ -98,15 +99,17 @@ def daily_demand(session: Session, item_id: int, location_id: int) -> float | No
 
 
 def _policy(session: Session, item_id: int, location_id: int) -> Policy | None:
-    return session.exec(
-        select(Policy).where(Policy.item_id == item_id, Policy.location_id == location_id)
-    ).one_or_none()
+    statement = select(Policy).where(Policy.item_id == item_id, Policy.location_id == location_id)
+    key = ("policy", item_id, location_id)
+    return once(session, key, lambda: session.exec(statement).one_or_none())
 
 
 def _forecast(session: Session, item_id: int, location_id: int) -> Forecast | None:
-    return session.exec(
+    statement = (
         select(Forecast)
         .where(Forecast.item_id == item_id, Forecast.location_id == location_id)
         .order_by(col(Forecast.run_id).desc())
         .limit(1)
-    ).one_or_none()
+    )
+    key = ("forecast", item_id, location_id)
+    return once(session, key, lambda: session.exec(statement).one_or_none())

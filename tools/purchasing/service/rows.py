@@ -15,6 +15,7 @@ from db.models.purchasing import (
     PurchaseOrderLine,
     PurchaseOrderRevision,
 )
+from db.once import fresh, once
 from db.types import Actor, ApprovalState, OrderState
 from tools.audit import service as audit
 from tools.clock import Clock
@@ -72,12 +73,12 @@ def lines_of(session: Session, order_id: int) -> list[OrderLine]:
         .order_by(col(PurchaseOrderLine.line_number))
         .execution_options(populate_existing=True)
     )
-    return list(session.exec(statement).all())
+    return once(session, ("lines", order_id), lambda: list(session.exec(statement).all()))
 
 
 def content_of(session: Session, order: PurchaseOrder) -> Content:
     """Return what the order says, from the rows as they stand."""
-    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    supplier = fresh(session, Supplier, order.supplier_id)
     place = session.get_one(Location, order.location_id)
     offers = _offers(session, order)
     return Content(
@@ -109,7 +110,11 @@ def _offers(session: Session, order: PurchaseOrder) -> dict[int, SupplierItem]:
         )
         .execution_options(populate_existing=True)
     )
-    return {offer.item_id: offer for offer in session.exec(statement)}
+    return once(
+        session,
+        ("offers", order.id, order.supplier_id),
+        lambda: {offer.item_id: offer for offer in session.exec(statement)},
+    )
 
 
 def _content_line(line: PurchaseOrderLine, item: Item, offer: SupplierItem | None) -> ContentLine:
@@ -223,12 +228,12 @@ def write_revision(
 
 def revision_of(session: Session, order: PurchaseOrder) -> PurchaseOrderRevision:
     """Return the current revision's record."""
-    return session.exec(
-        select(PurchaseOrderRevision).where(
-            PurchaseOrderRevision.order_id == order.id,
-            PurchaseOrderRevision.revision == order.revision,
-        )
-    ).one()
+    statement = select(PurchaseOrderRevision).where(
+        PurchaseOrderRevision.order_id == order.id,
+        PurchaseOrderRevision.revision == order.revision,
+    )
+    key = ("revision", order.id, order.revision)
+    return once(session, key, lambda: session.exec(statement).one())
 
 
 def void_approvals(session: Session, order: PurchaseOrder) -> list[str]:

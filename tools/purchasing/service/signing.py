@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select
 
 from db.models.purchasing import Approval, ApprovalSignature, PurchaseOrder
+from db.once import once
 from tools.company import Company
 from tools.errors import ApprovalRequired, Forbidden
 from tools.identity.service import actor_by_id
@@ -26,7 +27,8 @@ def signatures_of(session: Session, approval: Approval) -> list[ApprovalSignatur
         .order_by(col(ApprovalSignature.id))
         .execution_options(populate_existing=True)
     )
-    return list(session.exec(statement).all())
+    key = ("signatures", approval.id)
+    return once(session, key, lambda: list(session.exec(statement).all()))
 
 
 def check_signatures(

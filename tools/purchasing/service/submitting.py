@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Supplier
 from db.models.purchasing import Approval, ApprovalSignature, Outbox, PurchaseOrder
+from db.once import fresh
 from db.types import Actor, ApprovalState, ItemStatus, OrderState
 from tools.audit import service as audit
 from tools.audit.core.chain import document_hash
@@ -104,7 +105,7 @@ def check_releasable(
         Forbidden: The policy does not let it go; ``details['rule']`` says which rule.
     """
     check_fresh(session, order, approval, policy=policy, clock=clock, company=company)
-    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    supplier = fresh(session, Supplier, order.supplier_id)
     refuse_blocked(policy, supplier, [item for _, item in lines_of(session, order.id)])
     refuse_too_much(
         session, policy, order, approval, at=clock.now(), company=company,
@@ -147,7 +148,7 @@ def check_fresh(
     if has_run_out(session, approval.expires_at, clock):
         at = approval.expires_at.isoformat(timespec="minutes")
         raise _not_fresh("expired", f"approval {approval.number!r} ran out at {at}", order)
-    supplier = session.get_one(Supplier, order.supplier_id, populate_existing=True)
+    supplier = fresh(session, Supplier, order.supplier_id)
     if not supplier.is_active:
         raise _not_fresh(
             "supplier_inactive", f"supplier {supplier.code!r} is not active any more", order
@@ -237,7 +238,7 @@ def _check_line(
     company: Company,
 ) -> None:
     line, item = pair
-    if session.get_one(Item, item.id, populate_existing=True).status is ItemStatus.DISCONTINUED:
+    if fresh(session, Item, item.id).status is ItemStatus.DISCONTINUED:
         raise _not_fresh("item_discontinued", f"{item.sku!r} is discontinued", order)
     price = price_for(terms_of(session, supplier, item), line.ordered_units)
     if moved_bp(line.unit_price_minor, price) > policy.price_tolerance_bp:
