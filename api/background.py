@@ -20,6 +20,7 @@ from api import worker
 from api.bootstrap import System
 from api.inbound import apply_due, load_sources
 from api.pruning import prune_all
+from api.sealing import anchor_at_edge, anchor_if_due
 from db.models.conversation import Message, Run, Thread
 from db.models.purchasing import Approval
 from db.types import RunState
@@ -32,6 +33,7 @@ LOOK_EVERY_S = 0.1
 INBOUND_EVERY_S = 1.0
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
+ANCHOR_EVERY_S = 60.0  # how often to look whether an anchor is due
 PRUNE_EVERY_S = 24 * 3600.0
 MAX_BEAT_AGE_S = 10.0
 RECORD_WITHIN_S = 2.0  # what a delivery takes beside the channel's own time
@@ -64,6 +66,7 @@ class Background:
         """Begin; turns that a dead process left behind are picked up first."""
         self._thread.start()
         self._submit("warm", self._warm)
+        self._submit("anchor", partial(anchor_at_edge, self._system))
 
     def stop(self) -> None:
         """Take nothing new; give what runs the grace time to finish, a delivery all it may take."""
@@ -77,6 +80,7 @@ class Background:
             self._delivering.release()
         wait(list(jobs.values()), timeout=max(0.0, ends_s - time.monotonic()))
         self._pool.shutdown(wait=False, cancel_futures=True)
+        anchor_at_edge(self._system)
 
     def wake(self) -> None:
         """Look for work at once: a message or a decision was just stored."""
@@ -99,6 +103,7 @@ class Background:
     def _look_round(self) -> None:
         while not self._stopping.is_set():
             self._every("recover", RECOVER_EVERY_S, self._recover)
+            self._every("anchor", ANCHOR_EVERY_S, self._anchor)
             self._every("deliver", DELIVER_EVERY_S, self._deliver)
             if self.sources:
                 self._every("inbound", INBOUND_EVERY_S, self._apply_inbound)
@@ -209,6 +214,9 @@ class Background:
 
     def _prune(self) -> None:
         prune_all(self._system, stopping=self._stopping)
+
+    def _anchor(self) -> None:
+        anchor_if_due(self._system)
 
     def _recover(self) -> None:
         count = self._system.conversations.recover()

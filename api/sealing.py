@@ -48,7 +48,7 @@ def anchor_at_edge(system: System) -> None:
         logger.error("audit trail not anchored", extra={"reason": error.message})
 
 
-def rotate_key(system: System, *, actor: Actor, reason: str) -> tuple[str, str]:
+def rotate_key(system: System, *, by: Actor | None, reason: str) -> tuple[str, str]:
     """Change the key of the trail, step by step so that a crash after any of them harms nothing.
 
     The new key is on the disk before a row names it, and the old one stays there to verify with.
@@ -66,7 +66,7 @@ def rotate_key(system: System, *, actor: Actor, reason: str) -> tuple[str, str]:
     try:
         with system.database.write() as session:
             old = trail.rotate(
-                session, actor=actor, new_key_id=new, reason=reason, at=system.clock.now()
+                session, by=by, new_key_id=new, reason=reason, at=system.clock.now()
             )
     except QuartermasterError:  # refused: nothing was written
         keyring.discard(new)

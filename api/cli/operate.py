@@ -1,11 +1,15 @@
 """Commands that move data: ingest, plan, deliver, serve."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.terminal import JsonOption, jsonable, terminal, usage_error
+from api.cli.terminal import JsonOption, Terminal, jsonable, terminal, usage_error
+from tools.errors import NotAuthenticated, NotFound
+
+if TYPE_CHECKING:
+    from db.types import Actor
 
 MapOption = Annotated[
     list[str] | None,
@@ -28,7 +32,7 @@ def ingest(
             report = ingestion.ingest(
                 shell.system.database, kind, file, clock=shell.system.clock, mapping=columns,
                 progress=progress, currency=shell.settings.company_currency,
-                timezone=shell.settings.timezone,
+                timezone=shell.settings.timezone, actor=_loader(shell),
             )  # fmt: skip
         if shell.is_json:
             shell.emit({"ok": True, "data": report})
@@ -36,6 +40,14 @@ def ingest(
             from api.cli import screens
 
             shell.show(screens.load_report(jsonable(report)))
+
+
+def _loader(shell: Terminal) -> "Actor | None":
+    """Return who loads a file, for the trail; the first files come before the first people."""
+    try:
+        return shell.actor()
+    except (NotFound, NotAuthenticated):
+        return None
 
 
 def _mapping(pairs: list[str]) -> dict[str, str] | None:

@@ -17,13 +17,13 @@ from sqlalchemy import (
     bindparam,
     cast,
     insert,
-    select,
     text,
 )
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from db.models.audit import AuditEvent
 from db.models.identity import User
+from db.models.purchasing import Approval, Outbox, PurchaseOrder, SupplierAnswer
 from db.types import Actor, ActorKind, Role
 from tools import tracing
 from tools.audit.core.anchors import (
@@ -37,7 +37,7 @@ from tools.audit.core.chain import (
 )
 from tools.audit.core.reading import Row, as_stored, document_seal, first_break
 from tools.audit.core.witness import Witness
-from tools.errors import Conflict, Forbidden, InvalidInput
+from tools.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tools.records.service import stored, table, world
 from tools.text import plain_text
 
@@ -206,7 +206,9 @@ def _circumstances(session: Session, actor: Actor) -> dict[str, Any]:
     if "policy_version" in session.info:
         known["policy_version"] = session.info["policy_version"]
     if "run_id" in known:  # the agent's hand, a person's authority
-        known |= {"on_behalf_of": actor.login, "model": session.info.get("model", "")}
+        known["model"] = session.info.get("model", "")
+        if actor.kind is not ActorKind.SYSTEM:
+            known["on_behalf_of"] = actor.login
     return known
 
 
@@ -221,11 +223,16 @@ def told(session: Session, *, action: str, object_id: str) -> Mapping[str, Any] 
     ).first()
     if event is None:
         return None
-    values = {name: getattr(event, name) for name in Entry.__dataclass_fields__}
-    entry = Entry(**{**values, "actor_kind": event.actor_kind.value})
+    entry = entry_of(event)
     key = session.info["audit_keys"].get(event.key_id)
     is_ours = key is not None and hmac.compare_digest(entry_mac(key, entry), event.mac)
     return event.after if is_ours else None
+
+
+def entry_of(event: AuditEvent) -> Entry:
+    """Return what a row says."""
+    values = {name: getattr(event, name) for name in Entry.__dataclass_fields__}
+    return Entry(**{**values, "actor_kind": event.actor_kind.value})
 
 
 def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
@@ -238,7 +245,7 @@ def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
         session: The transaction; best a fresh one, then nobody waits.
         anchors: Lines of the anchor file: without them a cut end goes unnoticed.
     """
-    _stand_still(session)
+    stand_still(session)
     keys: Mapping[str, bytes] = session.info["audit_keys"]
     moored, bad_anchor = check_anchors(anchors, keys)
     count = session.execute(text("SELECT count(*) FROM audit_event")).scalar_one()
@@ -258,8 +265,17 @@ def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
     return AuditReport(not findings, count, None, problem, True, *known)
 
 
-def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: datetime) -> str:
+def rotate(
+    session: Session, *, by: Actor | None, new_key_id: str, reason: str, at: datetime
+) -> str:
     """Let another key sign from the next row on; the old one signs that this is so.
+
+    Args:
+        session: The transaction.
+        by: The administrator; None: the operator of a database without administrators.
+        new_key_id: The key, which must be here already.
+        reason: Why.
+        at: When.
 
     Returns:
         The old key's id.
@@ -269,10 +285,10 @@ def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: 
         InvalidInput: No reason is given.
         Conflict: The new key is not here.
     """
-    user = session.get(User, actor.user_id, populate_existing=True)
-    if user is None or user.role is not Role.ADMIN or not user.is_active:
+    user = None if by is None else session.get(User, by.user_id, populate_existing=True)
+    if by is not None and (user is None or user.role is not Role.ADMIN or not user.is_active):
         raise Forbidden(
-            f"{actor.login!r} may not change the key of the audit trail",
+            f"{by.login!r} may not change the key of the audit trail",
             next_step="An administrator can.",
         )
     reason = plain_text(reason, longest=500)
@@ -282,7 +298,7 @@ def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: 
     old = head(session).signer
     key_of(session, new_key_id)
     append(
-        session, at=at, actor=actor, action=ROTATED, object_id=new_key_id, reason=reason,
+        session, at=at, actor=by or SYSTEM, action=ROTATED, object_id=new_key_id, reason=reason,
         before={"key_id": old}, after={"new_key_id": new_key_id},
     )  # fmt: skip
     return old
@@ -291,6 +307,37 @@ def rotate(session: Session, *, actor: Actor, new_key_id: str, reason: str, at: 
 def signer(session: Session) -> str:
     """Return the id of the key that signs the next row."""
     return head(session).signer
+
+
+def about(session: Session, name: str) -> list[Entry]:
+    """Return what the trail tells of an object, oldest first.
+
+    Of an order also what it tells of its requests for approval, its deliveries and what its
+    supplier answered.
+
+    Raises:
+        NotFound: It tells nothing.
+    """
+    order = session.exec(select(PurchaseOrder.id).where(PurchaseOrder.number == name)).first()
+    names = {name}
+    if order is not None:
+        for column, its_order in (
+            (Approval.number, Approval.order_id),
+            (Outbox.key, Outbox.order_id),
+            (SupplierAnswer.number, SupplierAnswer.order_id),
+        ):
+            names.update(
+                text[:64] for text in session.exec(select(column).where(its_order == order))
+            )
+    events = session.exec(
+        select(AuditEvent).where(col(AuditEvent.object_id).in_(names)).order_by(col(AuditEvent.seq))
+    ).all()
+    if not events:
+        raise NotFound(
+            f"the audit trail tells nothing of {name!r}",
+            next_step="Give the number of an order (PO-2001), a request (a-31), a key or a login.",
+        )
+    return [entry_of(event) for event in events]
 
 
 @contextmanager
@@ -305,7 +352,7 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _stand_still(session: Session) -> None:
+def stand_still(session: Session) -> None:
     """Make everything that is read from here on be of one moment, also while others write."""
     if session.get_bind().dialect.name != "postgresql":
         return  # on SQLite every transaction is

@@ -38,7 +38,8 @@ from sqlmodel import Session, col, select
 from db.bulk import bulk_insert, tune_for_bulk
 from db.models.ingestion import Load, QuarantinedRow
 from db.session import Database
-from db.types import LoadState
+from db.types import Actor, LoadState
+from tools.audit import service as audit
 from tools.clock import Clock
 from tools.errors import InvalidInput
 from tools.intake.core.kinds import Kind, kind_named, match_columns
@@ -88,6 +89,7 @@ def ingest(
     database: Database, kind: str, path: str | Path, *, clock: Clock,
     mapping: Mapping[str, str] | None = None, progress: Progress | None = None,
     pause_s: float = 0.03, currency: str = "GBP", timezone: str = "UTC",
+    actor: Actor | None = None,
 ) -> LoadReport:  # fmt: skip
     """Load a file of sales, items, stock, suppliers or open orders.
 
@@ -101,6 +103,7 @@ def ingest(
         pause_s: Least rest between two transactions, so that others can write.
         currency: Of prices in the file.
         timezone: Where the company's days begin and end.
+        actor: Who loads it, for the audit trail; the program itself if nobody is named.
 
     Raises:
         InvalidInput: The file cannot be read or lacks a column; nothing was loaded.
@@ -125,7 +128,7 @@ def ingest(
         desk = Desk(load, chosen, currency, clock.now())
         with discarded_on_failure(database, load):
             _stage(database, desk, checker, stream, progress, lines, pause_s)
-            _publish(database, desk, clock, pause_s)
+            _publish(database, desk, clock, pause_s, actor or audit.SYSTEM)
     logger.info("file loaded", extra={"load_id": load.id, "rows": load.rows_read, "cols": header})
     return _report(database, load, is_repeat=False)
 
@@ -257,7 +260,9 @@ def _store(session: Session, desk: Desk, ready: Batch, bad: list[BadRow], count:
     load.rows_bad += len(bad)
 
 
-def _publish(database: Database, desk: Desk, clock: Clock, pause_s: float) -> None:
+def _publish(
+    database: Database, desk: Desk, clock: Clock, pause_s: float, actor: Actor
+) -> None:
     """Apply what was staged and make the load visible; with nothing good in it, it has failed."""
     with database.read() as session:
         groups = [] if desk.kind.name == "sales" else staged_groups(session, desk)
@@ -272,16 +277,18 @@ def _publish(database: Database, desk: Desk, clock: Clock, pause_s: float) -> No
             at += 1
         is_done = at == len(groups)
         with brief_write(database) as session:
+            if is_done:
+                audit.lock(session)  # before any row: who decides takes it first as well
             if chunk and not apply_chunk(session, desk, chunk):
                 raise busy(desk.load.file_name)
             if is_done:
-                _finish(session, desk, clock)
+                _finish(session, desk, clock, actor)
         lasted = time.perf_counter() - started
         pace.took(lasted)
         _rest(0 if is_done else pause_s, lasted)
 
 
-def _finish(session: Session, desk: Desk, clock: Clock) -> None:
+def _finish(session: Session, desk: Desk, clock: Clock, actor: Actor) -> None:
     load = desk.load
     state = LoadState.PUBLISHED if load.rows_good else LoadState.FAILED
     load.report = load.report | {"message": _message(load)}
@@ -294,6 +301,15 @@ def _finish(session: Session, desk: Desk, clock: Clock) -> None:
     if ours is None:
         raise busy(load.file_name)
     load.state = state
+    counts = {"rows_read": load.rows_read, "rows_good": load.rows_good, "rows_bad": load.rows_bad}
+    audit.append(
+        session, at=clock.now(), actor=actor, action=f"load.{state.value}",
+        object_id=f"load-{load.id}",
+        after={
+            "load": load.id, "kind": load.kind, "file_name": load.file_name,
+            "content_hash": load.content_hash, **counts,
+        },
+    )  # fmt: skip
 
 
 def _message(load: Load) -> str:

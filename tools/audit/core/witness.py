@@ -252,7 +252,9 @@ class Witness:
     def _untold(self) -> Iterator[str]:
         """Say what came in that the trail never heard of, since it first hears of such things."""
         for note in self.world.receipts.keys() - self._received:
-            yield f"receipt {note} is booked but the trail does not tell of it"
+            order = self.world.orders.get(note.partition(":")[0])
+            if order is not None and not order.is_imported:
+                yield f"receipt {note} is booked but the trail does not tell of it"
         first_load = min(self._loads, default=None)
         for row in self.world.loads.values():
             is_told = row.id in self._loads or row.state != LoadState.PUBLISHED
