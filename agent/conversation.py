@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,13 @@ class Conversations:
         self._warming = threading.Lock()
         self._heart = Heartbeat(database, clock, lease)
 
-    def create_thread(self, actor: Actor, title: str = "") -> str:
-        """Open a conversation and return its id."""
+    def create_thread(self, actor: Actor, title: str = "", *, within: Session | None = None) -> str:
+        """Open a conversation, in a transaction of the caller's if given; return its id."""
         thread = Thread(
             id=uuid4().hex[:12], owner_id=actor.user_id, title=clean(title)[:200],
             created_at=self._clock.now(),
         )  # fmt: skip
-        with self._database.write() as session:
+        with self._database.write() if within is None else nullcontext(within) as session:
             session.add(thread)
         return thread.id
 

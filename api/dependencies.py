@@ -17,12 +17,12 @@ from db.types import Actor
 from tools.wrapping import Tool
 
 
-def _system(request: Request) -> System:
+async def _system(request: Request) -> System:
     system: System = request.app.state.system
     return system
 
 
-def _background(request: Request) -> Background:
+async def _background(request: Request) -> Background:
     background: Background = request.app.state.background
     return background
 

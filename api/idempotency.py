@@ -53,6 +53,7 @@ def answer_once(
     *,
     refusal: Callable[[QuartermasterError], dict[str, Any]],
     now: datetime,
+    status_code: int = 200,
 ) -> Answer:
     """Run ``effect`` unless this key was answered before; remember the answer with it.
 
@@ -65,6 +66,7 @@ def answer_once(
         effect: Does the work and returns the body of the answer.
         refusal: Makes the body of an expected error.
         now: Time of the request.
+        status_code: HTTP status of a good answer.
 
     Raises:
         InvalidInput: The key was used for another request.
@@ -75,7 +77,7 @@ def answer_once(
         return _remembered(session, request)
     try:
         with session.begin_nested():
-            answer = Answer(200, effect(session))
+            answer = Answer(status_code, effect(session))
     except QuartermasterError as error:
         if error.status_code >= 500:  # somebody else failed; a repeat may fare better
             raise

@@ -2,14 +2,20 @@
 
 import http.client
 import logging
+import shutil
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as WaitedTooLong
 
+from api.background import Background
 from api.bootstrap import System, shipped_revision, stored_revision
 from api.dependencies import BackgroundDep, SystemDep
 from api.problems import ProblemResponse, place, problem
@@ -19,6 +25,8 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
 
 MODEL_TIMEOUT_S = 2.0
+WRITE_PATIENCE_S = 2.0  # several batches of an import
+LEAST_FREE_BYTES = 50_000_000
 OK = "ok"
 
 
@@ -39,8 +47,8 @@ class Readiness(BaseModel):
     "/healthz",
     responses={200: {"content": {"application/json": {"example": {"status": "ok"}}}}},
 )
-def healthz() -> Health:
-    """Tell that the process is alive."""
+async def healthz() -> Health:
+    """Tell that the process is alive, however busy it is."""
     return Health()
 
 
@@ -53,7 +61,12 @@ def healthz() -> Health:
                 "application/json": {
                     "example": {
                         "status": "ok",
-                        "checks": {"database": "ok", "migrations": "ok", "worker": "ok"},
+                        "checks": {
+                            "database": "ok",
+                            "migrations": "ok",
+                            "disk": "ok",
+                            "worker": "ok",
+                        },
                     }
                 }
             }
@@ -61,14 +74,12 @@ def healthz() -> Health:
         503: problem_answer("unavailable", 503),
     },
 )
-def readyz(
+async def readyz(
     request: Request, system: SystemDep, background: BackgroundDep
 ) -> JSONResponse | Readiness:
     """Tell whether the database, the worker and the model server are ready."""
-    checks = database_checks(system)
-    checks["worker"] = background.health()
-    if system.settings.model_url:
-        checks["model"] = model_check(system.settings.model_url)
+    # A thread of its own: the usual ones may all wait for the very lock that this tells of.
+    checks = await run_sync(_checks, system, background, limiter=CapacityLimiter(1))
     if set(checks.values()) == {OK}:
         return Readiness(status=OK, checks=checks)
     body = problem(
@@ -77,18 +88,39 @@ def readyz(
     return ProblemResponse(body, 503)
 
 
+def _checks(system: System, background: Background) -> dict[str, str]:
+    checks = database_checks(system)
+    checks["disk"] = disk_check(system.settings.data_dir)
+    checks["worker"] = background.health()
+    if system.settings.model_url:
+        checks["model"] = model_check(system.settings.model_url)
+    return checks
+
+
 def database_checks(system: System) -> dict[str, str]:
-    """Say whether the database answers and is at this version's revision."""
+    """Say whether the database answers, takes writes and is at this version's revision."""
     try:
-        with system.database.read() as session:
-            session.execute(text("SELECT 1"))
         revision = stored_revision(system.database)
+        with system.database.write(patience_s=WRITE_PATIENCE_S) as session:
+            session.execute(text("SELECT 1"))
+    except (OperationalError, WaitedTooLong) as error:
+        logger.warning("database does not answer", extra={"why": type(error).__name__})
+        return {"database": "does not answer or takes no writes", "migrations": "unknown"}
     except SQLAlchemyError:
         logger.exception("database does not answer")
         return {"database": "does not answer", "migrations": "unknown"}
     expected = shipped_revision()
     migrations = OK if revision == expected else f"at {revision!r}, not {expected!r}"
     return {"database": OK, "migrations": migrations}
+
+
+def disk_check(folder: Path) -> str:
+    """Say whether there is room for what is written next."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return f"cannot be seen: {error.strerror}"
+    return OK if free >= LEAST_FREE_BYTES else f"{free / 1e6:.0f} MB left"
 
 
 def model_check(url: str) -> str:

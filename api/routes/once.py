@@ -27,6 +27,7 @@ def answered_once(
     key: str,
     body: BaseModel,
     effect: Callable[[Session], dict[str, Any]],
+    status: int = 200,
 ) -> Response:
     """Run an effect unless this key was answered before, and return the answer as it was given.
 
@@ -37,6 +38,7 @@ def answered_once(
         key: The ``Idempotency-Key`` header.
         body: What was sent.
         effect: Does the work in the transaction and returns the body of the answer.
+        status: HTTP status of a good answer.
 
     Raises:
         InvalidInput: The key is missing or was used for another request.
@@ -49,6 +51,7 @@ def answered_once(
         answer = answer_once(
             session, keyed, lambda inner: jsonable_encoder(effect(inner)),
             refusal=lambda error: problem_of(error, request), now=system.clock.now(),
+            status_code=status,
         )  # fmt: skip
     headers = {"Idempotency-Replayed": "true"} if answer.is_repeat else None
     kind = JSONResponse if answer.status_code < 400 else ProblemResponse

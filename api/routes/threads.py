@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from agent.records import LONGEST_TEXT, checked_text
 from api import events, idempotency
 from api.dependencies import ActorDep, BackgroundDep, MeterDep, SystemDep, TalkerDep
 from api.routes.examples import answers
+from api.routes.once import answered_once
 from db.models.conversation import Run
 from tools import tracing
 from tools.errors import InvalidInput
@@ -80,11 +81,27 @@ class Messages(BaseModel):
 @router.post(
     "/threads",
     status_code=201,
+    response_model=ThreadCreated,
     responses=answers({"thread_id": "t-7f3a"}, status=201),
 )
-def create_thread(system: SystemDep, actor: TalkerDep, body: NewThread) -> ThreadCreated:
-    """Open a conversation."""
-    return ThreadCreated(thread_id=system.conversations.create_thread(actor, body.title))
+def create_thread(
+    request: Request,
+    system: SystemDep,
+    actor: TalkerDep,
+    body: NewThread,
+    idempotency_key: IdempotencyKey = None,
+) -> ThreadCreated | Response:
+    """Open a conversation; with an Idempotency-Key a repeat opens no second one."""
+    if idempotency_key is None:
+        return ThreadCreated(thread_id=system.conversations.create_thread(actor, body.title))
+
+    def effect(session: Session) -> dict[str, str]:
+        opened = system.conversations.create_thread(actor, body.title, within=session)
+        return {"thread_id": opened}
+
+    return answered_once(
+        request, system, actor, key=idempotency_key, body=body, effect=effect, status=201
+    )
 
 
 @router.get(

@@ -169,7 +169,11 @@ class TestKeys:
         clock = FixedClock(NOW)
         with door.system.database.write() as session:
             old = create_api_key(
-                session, "paul", label="old", clock=clock, expires_at=NOW - timedelta(seconds=1)
+                session,
+                "paul",
+                label="old",
+                clock=FixedClock(NOW - timedelta(days=1)),
+                expires_at=NOW - timedelta(seconds=1),
             )
             gone = create_api_key(session, "paul", label="gone", clock=clock)
             revoke_api_key(session, gone.split("_")[2], clock=clock, by=actor_of(door, "adam"))
@@ -195,14 +199,17 @@ class TestHealth:
 
         assert client.get("/healthz").json() == {"status": "ok"}
         ready = eventually(lambda: _ok(client.get("/readyz")))
-        assert ready.json()["checks"] == {"database": "ok", "migrations": "ok", "worker": "ok"}
+        parts = ("database", "migrations", "disk", "worker")
+        assert ready.json()["checks"] == dict.fromkeys(parts, "ok")
 
     def test_everything_else_does(self, door: Door) -> None:
         description = door.as_(None).get("/openapi.json").json()
 
         for path, operations in description["paths"].items():
             for method in operations:
-                if path.startswith("/v1"):
+                # signing in takes a password, a supplier's system a signature
+                is_own = path == "/v1/session" and method == "post"
+                if path.startswith("/v1") and not is_own and not path.startswith("/v1/inbound"):
                     url = path.replace("{", "").replace("}", "")
                     response = door.as_(None).request(method.upper(), url, json={})
                     assert response.status_code == 401, (method, path)
