@@ -45,8 +45,8 @@ def signed_twice() -> dict[str, Any]:
     return {
         "number": "a-31", "approved_by": "Mona Meyer", "approved_at": "2026-03-02T09:00:00+00:00",
         "signatures": [
-            {"name": "Anna Ash", "signed_at": "2026-03-02T08:30:00+00:00", "meaning": "review"},
-            {"name": "Mona Meyer", "signed_at": "2026-03-02T09:00:00+00:00", "meaning": "approval"},
+            {"name": "Anna Ash", "at": "2026-03-02T08:30:00+00:00", "meaning": "review"},
+            {"name": "Mona Meyer", "at": "2026-03-02T09:00:00+00:00", "meaning": "approval"},
         ],
     }  # fmt: skip
 

@@ -233,7 +233,8 @@ class TestLogin:
 
         def check(_server: Any, _session: Any, _envelope: Any, _how: str, given: Any) -> AuthResult:
             logins.append(given.login)
-            return AuthResult(success=given.password == b"geheim")
+            is_right = given.password == b"geheim"
+            return AuthResult(success=is_right, handled=is_right)
 
         controller = Controller(
             inbox, hostname="127.0.0.1", port=_free_port(), tls_context=context,
@@ -252,6 +253,7 @@ class TestLogin:
 
         assert logins[0] == b"buyer"
         assert found == Outcome(is_unsent=True, is_channel=True)
+        assert "535" in message
         assert "falsch" not in message
         assert "certificate verify failed" in untrusting
         assert len(inbox.messages) == 1

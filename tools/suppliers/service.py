@@ -106,7 +106,7 @@ def supplier_by_code(session: Session, code: str) -> Supplier:
     """Return a supplier.
 
     Raises:
-        NotFound: There is none of this code; ``details['matches']`` lists all codes.
+        NotFound: There is none of this code; ``details['codes']`` lists those there are.
     """
     found = session.exec(
         select(Supplier).where(Supplier.code == code).execution_options(populate_existing=True)
@@ -116,7 +116,7 @@ def supplier_by_code(session: Session, code: str) -> Supplier:
         raise NotFound(
             f"there is no supplier {code!r}",
             next_step=f"Give a supplier's code: {', '.join(codes) or 'none is loaded yet'}.",
-            details={"matches": codes},
+            details={"codes": codes},
         )
     return found
 

@@ -135,12 +135,12 @@ def _signatures(approval: Mapping[str, Any]) -> tuple[Signature, ...]:
     signed: Sequence[Mapping[str, Any]] = approval.get("signatures") or [
         {
             "name": approval["approved_by"],
-            "signed_at": approval["approved_at"],
+            "at": approval["approved_at"],
             "meaning": approval.get("meaning", "approval"),
         }
     ]
     return tuple(
-        Signature(_text(one["name"]), _moment(one["signed_at"]), _text(one["meaning"]))
+        Signature(_text(one["name"]), _moment(one["at"]), _text(one["meaning"]))
         for one in signed
     )
 
