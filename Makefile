@@ -9,7 +9,7 @@ DEV := $(VENV)/.dev
 export QM_TEST_POSTGRES_URL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test soak check bench lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ demo: $(RUNTIME) ## Load a real shop's sales, plan, and talk to the agent
 
 test: $(DEV) ## Run all tests (on PostgreSQL too when QM_TEST_POSTGRES_URL names a server)
 	@$(BIN)/pytest -q -rfE -n 2 --dist loadfile
+
+soak: $(DEV) ## Kill, race and load for an hour: the full fault loops and the half-hour soak
+	@$(BIN)/pytest -q -rfE -m soak tests
 
 check: $(DEV) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -20,12 +20,15 @@ SAFE_SQLITE = (3, 51, 3)  # older ones can corrupt a WAL database in a rare race
 STALE_FORECAST_DAYS = 2
 
 
+Level = Literal["ok", "warning", "problem"]
+
+
 @dataclass(frozen=True)
 class Check:
     """One finding."""
 
     name: str
-    level: Literal["ok", "warning", "problem"]
+    level: Level
     message: str
 
 
@@ -74,6 +77,8 @@ def _writable(settings: "Settings") -> Check:
 def _database_checks(shell: Terminal, settings: "Settings") -> Iterator[Check]:
     from sqlalchemy.exc import SQLAlchemyError
 
+    from api.cli.doctor_house import house_checks
+
     if not has_database(settings):
         yield Check("database", "warning", "none yet; `quartermaster demo` makes one to play with")
         return
@@ -82,6 +87,7 @@ def _database_checks(shell: Terminal, settings: "Settings") -> Iterator[Check]:
         yield _engine(system)
         yield _revision(system)
         yield from _contents(system)
+        yield from house_checks(system)
     except QuartermasterError as error:
         yield Check("database", "problem", f"{error.message}. {error.next_step}".strip())
     except SQLAlchemyError as error:
