@@ -188,6 +188,16 @@ def _sealed(session: Session, row_id: int, number: str) -> tuple[Mapping[str, An
     return payload, ""
 
 
+def has_expired(session: Session, *, at: datetime) -> bool:
+    """Whether a holder did not come back."""
+    statement = select(Outbox.id).where(*_expired(at)).limit(1)
+    return session.exec(statement).first() is not None
+
+
+def _expired(at: datetime) -> tuple[Any, ...]:
+    return (col(Outbox.state) == OutboxState.CLAIMED, col(Outbox.lease_until) <= at)
+
+
 def release_expired(
     session: Session, *, at: datetime, idempotent_channels: Collection[str]
 ) -> list[str]:
@@ -195,11 +205,7 @@ def release_expired(
 
     One whose holders never come back counts its attempts and is given up like any other failure.
     """
-    rows = session.exec(
-        _select()
-        .where(Outbox.state == OutboxState.CLAIMED, col(Outbox.lease_until) <= at)
-        .with_for_update(skip_locked=True)
-    ).all()
+    rows = session.exec(_select().where(*_expired(at)).with_for_update(skip_locked=True)).all()
     in_doubt = []
     for row in rows:
         failure = after_failure(
