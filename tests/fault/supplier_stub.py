@@ -24,6 +24,7 @@ Modes; the last of a list stays:
 ``hang``               reads the order, books nothing, never answers
 ``drop-after-read``    books the order, then closes the connection without an answer
 ``slow-drip``          books the order, answers one byte every 0.2 s
+``delay:SECONDS``      books the order, answers after that time
 ``429-retry-after``    429 with ``Retry-After: 7``; ``429-retry-after:30`` says 30 s; 503 likewise
 ``redirect-to-metadata``  307 to ``http://169.254.169.254/latest/meta-data/``
 ``redirect``           307 to its own ``/elsewhere``: ``stub.paths`` tells whether that was called
@@ -160,6 +161,9 @@ class SupplierStub:
             self._kill_at("read", call.mode)
         if call.mode == "hang":
             self._stopping.wait()
+        elif call.mode.startswith("delay:"):
+            self._stopping.wait(float(call.mode.partition(":")[2]))
+            connection.sendall(reply)
         elif call.mode == "slow-drip":
             for index in range(len(reply)):
                 connection.sendall(reply[index : index + 1])
@@ -198,7 +202,7 @@ class SupplierStub:
             return _raw(call, 200, b'{"reference": ', {})
         if name == "huge":
             return _raw(call, 200, b" " * 64_000_000, {})
-        if name in ("ok", "slow-drip"):
+        if name in ("ok", "slow-drip", "delay"):
             return _bytes(call, 200, document, {})
         status = 201 if is_new or name == "no-dedupe" else 409
         return _bytes(call, status, document, {})
