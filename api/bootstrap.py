@@ -136,7 +136,7 @@ def build_system(settings: Settings, *, clock: Clock | None = None) -> System:
         migrate_to_head(database)
         with database.read() as session:
             _check_key(session, keyring, is_new=is_new)
-            clock = clock or _clock(session, settings.data_dir)
+            clock = clock or clock_of(session, settings.data_dir)
         opened.pop_all()  # all went well: it stays open
     return System(settings, database=database, clock=clock, company=company_of(settings))
 
@@ -234,7 +234,7 @@ def _check_key(session: Session, keyring: Keyring, *, is_new: bool) -> None:
         keyring.promote(signs)
 
 
-def _clock(session: Session, folder: Path) -> Clock:
+def clock_of(session: Session, folder: Path) -> Clock:
     """Return the machine's clock, or for the demo its own time, never before what is recorded.
 
     Processes that run at the same time share the demo's time through a file: a server and a chat

@@ -28,7 +28,7 @@ from api.backup.manifest import (
     SQLITE_FILE,
     Manifest,
 )
-from api.bootstrap import company_of, migrate_to_head, open_database
+from api.bootstrap import clock_of, company_of, migrate_to_head, open_database
 from api.settings import Settings
 from db.migrate import state_of
 from db.session import Database
@@ -49,14 +49,16 @@ class Restored:
     in_doubt: tuple[str, ...]
 
 
-def restore(settings: Settings, source: Path, *, clock: Clock, progress: Progress) -> Restored:
+def restore(
+    settings: Settings, source: Path, *, progress: Progress, clock: Clock | None = None
+) -> Restored:
     """Bring a backup back into an empty place.
 
     Args:
         settings: Where to: the data folder and the database; the key file must be there.
         source: A folder or archive that ``backup`` made.
-        clock: Time.
         progress: Is told what is done and in all.
+        clock: Time; default: that of the database, so that a demo keeps its own.
 
     Raises:
         InvalidInput: The backup is damaged, of the other engine, or the keys do not fit.
@@ -155,7 +157,7 @@ def _require_empty(settings: Settings) -> None:
 
 
 def _put_sqlite(
-    settings: Settings, folder: Path, found: Manifest, info: Mapping[str, Any], clock: Clock
+    settings: Settings, folder: Path, found: Manifest, info: Mapping[str, Any], clock: Clock | None
 ) -> list[str]:
     target = Path(str(make_url(settings.database_url).database))
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -179,7 +181,7 @@ def _put_sqlite(
 
 
 def _put_postgres(
-    settings: Settings, folder: Path, found: Manifest, info: Mapping[str, Any], clock: Clock
+    settings: Settings, folder: Path, found: Manifest, info: Mapping[str, Any], clock: Clock | None
 ) -> list[str]:
     with closing(open_database(settings, session_info=info)) as database:
         with database.engine.connect() as connection:
@@ -195,11 +197,13 @@ def _put_postgres(
 
 
 def _settle(
-    database: Database, settings: Settings, folder: Path, found: Manifest, clock: Clock
+    database: Database, settings: Settings, folder: Path, found: Manifest, clock: Clock | None
 ) -> list[str]:
     """Check what came back, bring it to this version's schema, and stop what might leave twice."""
     _check(database, folder, found)
     migrate_to_head(database)
+    with database.read() as session:
+        clock = clock or clock_of(session, settings.data_dir)
     with database.write() as session:
         return after_restore(
             session, backed_up_at=found.made_at, clock=clock, company=company_of(settings)

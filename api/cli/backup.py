@@ -32,17 +32,16 @@ def backup(path: TargetArgument, is_json: JsonOption = False) -> None:
             f"Keys are not in it. Keep {shell.settings.audit_key_file} and the key files beside "
             "it in another safe place: without them no backup can be restored."
         )
-        shell.note("Try it: QM_DATA_DIR=/tmp/drill and the key there, `quartermaster restore`.")
+        shell.note("Try it before you need it: docs/operations.md has the drill.")
 
 
 def restore(path: SourceArgument, is_json: JsonOption = False) -> None:
     """Bring a backup back into an empty place; nothing is sent until an administrator says so."""
     with terminal(is_json=is_json, may_create=True) as shell:
         from api.backup.restore import restore as bring_back
-        from tools.clock import SystemClock
 
         with shell.progress("Checking and restoring") as progress:
-            restored = bring_back(shell.settings, path, clock=SystemClock(), progress=progress)
+            restored = bring_back(shell.settings, path, progress=progress)
         if shell.is_json:
             shell.emit({"ok": True, "data": jsonable(restored)})
             return
