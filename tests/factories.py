@@ -22,8 +22,8 @@ from db.models.identity import Counter, RoleLimit, User
 from db.models.planning import Forecast, ForecastRun, Policy
 from db.models.policy import PolicyVersion
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, Receipt, Shipment, ShipmentEvent
-from db.models.stock import StockLevel
-from db.types import Actor, AliasKind, DemandClass, OrderState, Role, ShipmentStatus
+from db.models.stock import StockLevel, StockMovement
+from db.types import Actor, AliasKind, DemandClass, MovementKind, OrderState, Role, ShipmentStatus
 from tests.conftest import NOW
 from tools.audit.core.chain import document_hash
 from tools.policy.core.reading import read_policy
@@ -201,6 +201,7 @@ def make_world_p(session: Session) -> WorldP:
             updated_at=NOW,
         )
     )  # fmt: skip
+    session.add(_opening(widget, main, 620))
     forecast = make_forecast(session, widget, main)
     session.add(
         Policy(
@@ -211,6 +212,14 @@ def make_world_p(session: Session) -> WorldP:
     order = _open_order(session, widget, acme, main, actors["paul"])
     session.flush()
     return WorldP(actors, main, widget, acme, borealis, order)
+
+
+def _opening(item: Item, place: Location, units: int) -> StockMovement:
+    """The movement that the stock of a world began with."""
+    return StockMovement(
+        item_id=item.id, location_id=place.id, kind=MovementKind.OPENING, units=units,
+        occurred_at=NOW - timedelta(days=1), reference=f"opening {item.sku}",
+    )  # fmt: skip
 
 
 def _offers(session: Session, widget: Item, acme: Supplier, borealis: Supplier) -> None:
@@ -290,6 +299,7 @@ def add_gloves(session: Session, world: WorldP) -> dict[str, Item]:
                 item_id=item.id, location_id=world.main.id, on_hand_units=200, updated_at=NOW
             )
         )
+        session.add(_opening(item, world.main, 200))
         forecast = make_forecast(session, item, world.main, mean=3.0, sd=2.0)
         session.add(Policy(item_id=item.id, location_id=world.main.id, forecast_id=forecast.id))
         session.add(

@@ -15,6 +15,7 @@ from tools.inbound.core.sources import authentic
 from tools.webhooks.core import SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 router = APIRouter(tags=["inbound"])
+_SCHEMA = "#/components/schemas/InboundMessage"
 _signature = APIKeyHeader(
     name=SIGNATURE_HEADER, auto_error=False, scheme_name="Signature",
     description="`v1=` and the HMAC-SHA256 of `timestamp.body` in hexadecimal, with the sender's "
@@ -50,7 +51,7 @@ async def _raw(request: Request) -> bytes:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/InboundMessage"}}},
+            "content": {"application/json": {"schema": {"$ref": _SCHEMA}}},
         }
     },
 )  # fmt: skip

@@ -624,7 +624,7 @@ class TestReceive:
                     Receipt.reference == "PO-2001:DN-1:1"
                 )
             ).one()
-        assert moved == [1000, 920]
+        assert moved == [620, 1000, 920]
         assert receipt == (1000, NOW.date())
 
     def test_the_same_delivery_note_counts_once(self, desk: Desk) -> None:
