@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from api.secret_files import secret_fields
 from api.settings import Settings, variable
 
 
@@ -16,6 +17,10 @@ def render_configuration() -> str:
         "Settings are environment variables. Every one has a default that works offline, without a",
         "key and without a server. A variable that starts with `QM_` and is not listed here is an",
         "error. This page is printed from `api/settings.py`: change the descriptions there.",
+        "",
+        "A secret may come from a file instead, named by the variable with `_FILE` behind it: "
+        + ", ".join(f"`{variable(name)}_FILE`" for name in secret_fields(Settings))
+        + ".",
         "",
         "| variable | default | what it is |",
         "|---|---|---|",

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from api.secret_files import SUFFIX, secret_fields
 from api.settings_delivery import DeliverySettings
 from tools.errors import InvalidInput
 
@@ -360,6 +361,7 @@ def variable(field: str) -> str:
 
 def _refuse_unknown(names: Mapping[str, str]) -> None:
     known = [variable(field) for field in Settings.model_fields]
+    known += [variable(field) + SUFFIX for field in secret_fields(Settings)]
     for name in sorted(names):
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper.startswith(TEST_PREFIX) or upper in known:

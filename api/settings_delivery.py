@@ -2,16 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
+
+from api.secret_files import SettingsWithFiles
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class DeliverySettings(BaseSettings):
+class DeliverySettings(SettingsWithFiles):
     """The part of ``Settings`` that the ways out are built from; nothing here has a value at first.
 
     A channel without its settings is not built, and what waits for it is given up loudly.
@@ -49,9 +49,6 @@ class DeliverySettings(BaseSettings):
         description="Secrets that sign orders by webhook, as JSON from supplier code to secret "
         '(`{"ACME": "..."}`), at least 16 characters each.',
     )
-    webhook_secrets_file: Path | None = Field(
-        default=None, description="File with the same JSON instead."
-    )
     webhook_allowed_hosts: tuple[str, ...] = Field(
         default=(),
         description="Hosts or addresses inside the house that webhooks may call, also without "
@@ -77,18 +74,8 @@ class DeliverySettings(BaseSettings):
         return self
 
     def supplier_secrets(self) -> dict[str, str]:
-        """Return the secrets that sign orders by webhook, by supplier code.
-
-        Raises:
-            ValueError: The file cannot be read or is not such JSON; the message quotes nothing.
-        """
-        found = _read_secrets(self.webhook_secrets.get_secret_value())
-        if self.webhook_secrets_file is not None:
-            try:
-                found = {**_read_secrets(self.webhook_secrets_file.read_text()), **found}
-            except (OSError, UnicodeDecodeError):
-                raise ValueError("the file QM_WEBHOOK_SECRETS_FILE cannot be read") from None
-        return found
+        """Return the secrets that sign orders by webhook, by supplier code."""
+        return _read_secrets(self.webhook_secrets.get_secret_value())
 
 
 def _read_secrets(text: str) -> dict[str, str]:
