@@ -3,7 +3,8 @@
 A ``console`` block holds ``$ command`` lines, each followed by its output; a line ``...`` stands
 for any lines. ``quartermaster`` commands run in order in one directory where the demo is loaded;
 ``make`` commands must be targets. A ``transcript`` block must be printed by ``quartermaster demo``;
-a ``console own`` block runs in an empty directory with small files of an own company.
+a ``console own`` block runs in an empty directory with small files of an own company, a ``console
+drill`` block after the others, in a shell.
 """
 
 import os
@@ -89,6 +90,18 @@ def test_every_command_of_the_documents_works(demo: tuple[Path, str]) -> None:
             printed = finished.stdout.splitlines()
             if step.expected:
                 assert _matches(step.expected, printed), f"{step.command}\n{finished.stdout}"
+
+
+def test_the_drill_of_a_restore_works(demo: tuple[Path, str]) -> None:
+    folder, _ = demo
+    steps = _steps(ROOT / "docs" / "operations.md", "console drill")
+
+    assert len(steps) > 5
+    for step in steps:
+        finished = _run(f"bash -c {shlex.quote(step.command)}", folder)
+        assert finished.returncode == 0, f"{step.command}\n{finished.stdout}"
+        if step.expected:
+            assert _matches(step.expected, finished.stdout.splitlines()), finished.stdout
 
 
 def _own_files(folder: Path) -> None:
