@@ -1,10 +1,11 @@
 """Fixtures: a database per test, on SQLite and on a PostgreSQL server if one answers."""
 
 import os
+import re
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,15 +67,32 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse every connection that leaves this machine."""
-    connect = socket.socket.connect
+    """Refuse every connection that leaves this machine, and every look-up of a name."""
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+    look_up = socket.getaddrinfo
 
-    def guarded(self: socket.socket, address: Any) -> None:
-        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
-            raise OSError(f"a test tried to reach {address!r}")
-        connect(self, address)
+    def guarded(host: Any, *arguments: Any, **options: Any) -> Any:
+        if not re.fullmatch(r"[0-9.]+|[0-9a-fA-F:%]*:[0-9a-zA-Z:.%]*", str(host)):  # no number
+            _refuse_far(host)
+        return look_up(host, *arguments, **options)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded)
+
+
+def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family != socket.AF_UNIX:
+            _refuse_far(address[0])
+        return connect(self, address)
+
+    return guarded
+
+
+def _refuse_far(host: Any) -> None:
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in (None, "", "127.0.0.1", "::1", "localhost"):
+        raise OSError(f"a test tried to reach {host!r}")
 
 
 @pytest.fixture

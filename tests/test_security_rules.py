@@ -320,3 +320,36 @@ def test_no_route_is_authorised_by_its_path() -> None:
     ]  # fmt: skip
 
     assert guilty == []
+
+
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    page = (ROOT / "SECURITY.md").read_text()
+
+    named = set(re.findall(r"`(test_\w+)`", page))
+    written = {
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+    assert len(named) > 30
+    assert named <= written, named - written
+
+
+def test_the_threat_model_maps_every_entry_of_the_lists() -> None:
+    page = (ROOT / "SECURITY.md").read_text()
+
+    for entry in [f"LLM{n:02}" for n in range(1, 11)] + [f"ASI{n:02}" for n in range(1, 11)]:
+        assert f"| {entry} " in page, entry
+    for chapter in range(1, 18):
+        assert re.search(rf"\bV{chapter}\b", page), chapter
+
+
+def test_every_threat_has_a_test() -> None:
+    section = (ROOT / "SECURITY.md").read_text().partition("## Threats")[2].partition("## OWASP")[0]
+
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+
+    assert len(rows) > 20
+    assert [row for row in rows if "`test_" not in row] == []
