@@ -47,7 +47,7 @@ def test_no_cell_starts_a_formula(text: str) -> None:
     assert cell == "" or is_number or cell.lstrip(" ")[:1] not in tuple(STARTS)
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30))
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))
 def test_a_csv_reader_gets_the_cell_back(text: str) -> None:
     out = io.StringIO()
     csv.writer(out).writerow([safe_cell(text), "end"])
