@@ -21,7 +21,7 @@ test: $(DEV) ## Run all tests (on PostgreSQL too when QM_TEST_POSTGRES_URL names
 	@$(BIN)/pytest -q -rfE -n 2 --dist loadfile
 
 soak: $(DEV) ## Kill, race and load for an hour: the full fault loops and the half-hour soak
-	@QM_TEST_SOAK=1 $(BIN)/pytest -q -rfE -m '' tests/fault
+	@QM_TEST_SOAK=1 QM_TEST_FUZZ_EXAMPLES=300 $(BIN)/pytest -q -rfE -m '' tests/fault tests/e2e/test_rest_fuzz.py
 
 check: $(DEV) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
