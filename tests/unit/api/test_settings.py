@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from api.configuration import render_configuration
 from api.settings import (
+    MOVED,
     Settings,
     is_loopback,
     load_settings,
@@ -67,6 +68,13 @@ class TestLoadSettings:
             load_settings({"QM_ZZZZZZZZZZ": "1"})
 
         assert "configuration.md" in refused.value.next_step
+
+    @pytest.mark.parametrize("name", sorted(MOVED))
+    def test_a_setting_that_moved_into_the_policy_says_where_it_is(self, name: str) -> None:
+        with pytest.raises(InvalidInput, match=MOVED[name]) as refused:
+            load_settings({name: "1"})
+
+        assert "docs/policy.md" in refused.value.next_step
 
     def test_ignores_what_is_not_ours(self) -> None:
         names = {"QM_TEST_POSTGRES_URL": "x", "PATH": "/bin", "qm_port": "1"}
