@@ -8,7 +8,6 @@ from sqlmodel import Session, col, select
 from api.settings import Settings
 from db.models.catalog import Supplier
 from tools.clock import Clock
-from tools.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tools.documents.core.order import Buyer
@@ -21,11 +20,7 @@ _SETTINGS = {
 
 
 def build_channels(settings: Settings, clock: Clock) -> Mapping[str, "Channel"]:
-    """Build the channels that are set up: files always, the others when they are configured.
-
-    Raises:
-        InvalidInput: The file with the webhook secrets cannot be read.
-    """
+    """Build the channels that are set up: files always, the others when they are configured."""
     from tools.documents.core.order import Buyer
     from tools.outbox.gateway import DropFolder
 
@@ -33,7 +28,7 @@ def build_channels(settings: Settings, clock: Clock) -> Mapping[str, "Channel"]:
     channels: list[Channel] = [DropFolder(settings.outgoing_dir, buyer=buyer)]
     if settings.smtp_host:
         channels.append(_mail(settings, clock, buyer))
-    if secrets := _secrets(settings):
+    if secrets := settings.supplier_secrets():
         from tools.webhooks.gateway import WebhookChannel
 
         channels.append(
@@ -52,7 +47,7 @@ def unreachable(session: Session, settings: Settings) -> dict[str, str]:
         .where(col(Supplier.is_active).is_(True), Supplier.delivery_channel != "file")
         .order_by(col(Supplier.code))
     ).all()
-    signed = {code.casefold() for code in _secrets(settings)}
+    signed = {code.casefold() for code in settings.supplier_secrets()}
     return {
         code: _SETTINGS.get(channel, f"no channel {channel!r} exists")
         for code, channel in rows
@@ -70,10 +65,3 @@ def _mail(settings: Settings, clock: Clock, buyer: "Buyer") -> "Channel":
         tls=settings.smtp_tls,
     )  # fmt: skip
     return MailChannel(server, clock=clock, buyer=buyer, timeout_s=settings.delivery_timeout_s)
-
-
-def _secrets(settings: Settings) -> dict[str, str]:
-    try:
-        return settings.supplier_secrets()
-    except ValueError as error:
-        raise InvalidInput(str(error)) from None

@@ -74,6 +74,10 @@ def server(inbox: Inbox) -> Iterator[MailServer]:
     controller.stop()
 
 
+def _abort(server: Any) -> None:
+    server.transport.abort()
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
@@ -174,7 +178,9 @@ class TestSurelyUnsent:
         assert found == Outcome(is_unsent=True)
 
     def test_it_hangs_before_the_last_dot(self) -> None:
-        with _raw_server(lambda line: b"" if line.upper().startswith(b"RCPT") else b"250 OK") as server:
+        with _raw_server(
+            lambda line: b"" if line.upper().startswith(b"RCPT") else b"250 OK"
+        ) as server:
             began_s = time.monotonic()
             message, found = _failure(_channel(server, timeout_s=0.4))
 
@@ -205,7 +211,7 @@ class TestInDoubt:
     """After the last dot nobody knows: a person asks."""
 
     def test_it_drops_the_line_after_the_message(self, server: MailServer, inbox: Inbox) -> None:
-        inbox.on_data = lambda smtp: smtp.transport.abort()
+        inbox.on_data = _abort
 
         message, found = _failure(_channel(server))
 

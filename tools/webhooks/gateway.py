@@ -123,7 +123,11 @@ class WebhookChannel:
             with (
                 pool,
                 pool.stream(
-                    "POST", url, headers=list(sent.items()), content=body, extensions={"timeout": wait}
+                    "POST",
+                    url,
+                    headers=list(sent.items()),
+                    content=body,
+                    extensions={"timeout": wait},
                 ) as response,
             ):
                 answer = {
