@@ -14,6 +14,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
 
+from sqlalchemy import select as select_columns
 from sqlmodel import col, exists, func, select
 
 from api import worker
@@ -161,8 +162,10 @@ class Background:
         now = self._system.clock.now()
         is_held = func.coalesce(col(Thread.lease_until) > now, False)
         with self._system.database.read() as session:
-            rows = session.exec(
-                select(Run.id, Run.thread_id, Run.state, is_held, Run.actor_id)
+            rows = session.execute(
+                select_columns(
+                    col(Run.id), col(Run.thread_id), col(Run.state), is_held, col(Run.actor_id)
+                )
                 .join(Thread, col(Thread.id) == col(Run.thread_id))
                 .where(col(Run.state).in_((RunState.QUEUED, RunState.RUNNING)))
                 .order_by(col(Run.id))
