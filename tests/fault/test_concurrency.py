@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from db.models.purchasing import PurchaseOrder
 from db.types import Actor, OrderState
@@ -21,7 +21,7 @@ from tests.fault.conftest import IS_SOAK
 from tests.fault.history import History, breaks
 from tests.fault.house import Asked, House, await_delivered
 from tests.fault.process import Caller, Server
-from tools.approvals.service import expire_due
+from tools.approvals.service import close_due, list_due
 from tools.clock import Clock, FixedClock
 from tools.errors import QuartermasterError
 from tools.purchasing.service.requesting import request_approval
@@ -102,6 +102,11 @@ def test_people_who_do_anything_at_once_keep_every_order_on_its_path(
     assert breaks(standing, history) == []
 
 
+def _close_due(session: Session, *, clock: Clock) -> None:
+    for number in list_due(session, clock=clock):
+        close_due(session, number, clock=clock)
+
+
 class _Crowd:
     """People who edit, approve, reject, cancel, ask again or let time pass, on a few orders."""
 
@@ -119,7 +124,7 @@ class _Crowd:
             self._inside(partial(cancel, number=asked.order, actor=self._paul, reason="storm"))
         elif word == "expire" and chance.random() < 0.1:
             later = FixedClock(self.house.system.clock.now() + timedelta(days=2))
-            self._inside(partial(expire_due), clock=later)
+            self._inside(_close_due, clock=later)
         elif word != "expire":
             self._decide(caller, asked, word, chance)
         self._renew(slot)

@@ -509,7 +509,7 @@ class TestClock:
     def test_a_clock_that_was_set_back_revives_nothing(self, desk: Desk) -> None:
         desk.pending(600)
         desk.clock.at = NOW + timedelta(hours=25)
-        desk.draft(700, duplicate_reason="the trail goes on")
+        desk.ask(desk.draft(700, duplicate_reason="life goes on").order.number)
         desk.clock.at = NOW + timedelta(hours=1)
 
         assert _rule(desk) == "expired"

@@ -124,7 +124,7 @@ def test_no_order_leaves_on_one_name(
 ) -> None:
     monkeypatch.setattr(Machine, "template", sqlite_template, raising=False)
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=12, stateful_step_count=12, deadline=None,

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from db.clock import database_now
-from db.models.audit import AuditEvent
+from db.models.purchasing import Approval
 from tools.clock import Clock, FixedClock, SystemClock
 
 
@@ -24,14 +24,14 @@ def steady(session: Session, clock: Clock) -> Clock:
 
 
 def has_run_out(session: Session, expires_at: datetime, clock: Clock) -> bool:
-    """Whether a request ran out by the clock, or by the newest time in the audit trail.
+    """Whether a request ran out by the clock, or by the time of the newest request.
 
-    A clock that was set back does not make an old request young again.
+    A database's clock that was set back does not make an old request young again. Requests are
+    timed by the database, so a process whose own clock runs ahead cannot end those of others.
     """
-    now = clock.now()
-    if expires_at <= now:
+    if expires_at <= clock.now():
         return True
     newest = session.exec(
-        select(AuditEvent.at).order_by(col(AuditEvent.seq).desc()).limit(1)
+        select(Approval.requested_at).order_by(col(Approval.id).desc()).limit(1)
     ).first()
     return newest is not None and expires_at <= newest
