@@ -126,8 +126,8 @@ class TestBrowser:
 
         assert answer.status_code == 401
 
-    def test_another_browser_is_signed_out(self, shared: Door) -> None:
-        here, other = browser(shared), browser(shared)
+    def test_another_browser_is_signed_out(self, door: Door) -> None:
+        here, other = browser(door), browser(door)
         listed = here.get("/v1/sessions").json()["sessions"]
         own = here.get("/v1/session").json()["session"]["id"]
         (stranger,) = [row["id"] for row in listed if row["id"] != own]
@@ -218,6 +218,22 @@ class TestPermissions:
 
         assert (refused.status_code, refused.json()["details"]) == (403, {"reason": "key"})
         assert (taken.status_code, taken.json()["order_state"]) == (200, "approved")
+
+
+def test_a_conversation_is_its_persons_also_before_administrators(shared: Door) -> None:
+    thread = shared.as_("paul").post("/v1/threads", json={}).json()["thread_id"]
+    path = f"/v1/threads/{thread}/messages"
+
+    codes = {
+        login: (
+            shared.as_(login).get(path).status_code,
+            shared.as_(login).post(path, json={"text": "what did Paul ask?"}).status_code,
+        )
+        for login in ("pia", "mona", "adam", "robot")
+    }
+
+    assert shared.as_("paul").get(path).status_code == 200
+    assert set(codes.values()) == {(404, 404)}
 
 
 class TestPeople:
