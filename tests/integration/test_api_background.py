@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from api.background import Background
 from api.bootstrap import System, build_system
 from api.settings import Settings
 from db.models.conversation import Run, Thread
+from db.models.identity import IdempotentRequest
 from db.types import RunState
 from tests.conftest import NOW
 from tests.factories import make_users
@@ -26,6 +28,7 @@ class FakeConversations:
         self.executed: list[int] = []
         self.is_broken = False
         self.is_warm = threading.Event()
+        self.forgotten: list[datetime] = []
         self.hold = threading.Event()
         self.hold.set()
 
@@ -43,6 +46,11 @@ class FakeConversations:
             session.add(run)
         if self.is_broken:
             raise ZeroDivisionError
+
+    def forget(self, *, since: datetime) -> int:
+        """Remember from when on things are kept."""
+        self.forgotten.append(since)
+        return 0
 
     def recover(self) -> int:
         """Recover nothing."""
@@ -107,6 +115,25 @@ def test_the_model_is_warmed_at_the_start(background: Background, fake: FakeConv
     background.start()
 
     assert fake.is_warm.wait(10)
+
+
+def test_old_rows_go_at_the_start_and_are_not_looked_for_again(
+    background: Background, fake: FakeConversations, system: System
+) -> None:
+    with system.database.write() as session:
+        session.add(
+            IdempotentRequest(
+                principal_id=1, key="k", request="r", body_hash="h",
+                created_at=NOW - timedelta(days=8),
+            )
+        )  # fmt: skip
+
+    background.start()
+
+    eventually(lambda: fake.forgotten)
+    assert fake.forgotten == [NOW - timedelta(days=30)]
+    with system.database.read() as session:
+        assert session.exec(select(IdempotentRequest)).all() == []
 
 
 def test_a_thread_that_a_cancelled_turn_still_holds_waits(
