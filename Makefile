@@ -22,6 +22,7 @@ test: $(DEV) ## Run all tests (on PostgreSQL too when QM_TEST_POSTGRES_URL names
 
 soak: $(DEV) ## Kill, race and load for an hour: the full fault loops and the half-hour soak
 	@QM_TEST_SOAK=1 QM_TEST_FUZZ_EXAMPLES=300 $(BIN)/pytest -q -rfE -m '' tests/fault tests/e2e/test_rest_fuzz.py
+	@$(BIN)/python -m tests.fault.soak --minutes $(or $(MINUTES),30)
 
 check: $(DEV) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
