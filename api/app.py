@@ -39,6 +39,9 @@ from tools import tracing
 from tools.inbound.core.messages import InboundMessage
 
 TITLE = "Quartermaster"
+V1 = (
+    threads, approvals, policy, inbound, items, orders, overview, supply, sessions, users,
+)  # fmt: skip
 API_VERSION = "1.0.0"  # of the surface: grows with additive changes, /v1 stays
 MOST_CONNECTIONS = 1_000
 DESCRIPTION = "Inventory operations: tools compute, the agent drafts, a person decides."
@@ -59,7 +62,6 @@ class RestDoor(FastAPI):
 def create_app(system: System) -> RestDoor:
     """Build the application; the caller keeps the system and closes it."""
     background = Background(system)
-
     metrics = Metrics(system.database, system.clock)
 
     @asynccontextmanager
@@ -89,18 +91,7 @@ def create_app(system: System) -> RestDoor:
     app.include_router(health.router)
     app.include_router(metrics_route.router)
     v1 = APIRouter(prefix="/v1")
-    for routes in (
-        threads,
-        approvals,
-        policy,
-        inbound,
-        items,
-        orders,
-        overview,
-        supply,
-        sessions,
-        users,
-    ):
+    for routes in V1:
         v1.include_router(routes.router)
     app.include_router(v1)
     app.add_middleware(Gate, settings=system.settings, meter=app.state.meter)

@@ -7,6 +7,7 @@ person.
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlmodel import Session, col, func, select
@@ -14,7 +15,7 @@ from sqlmodel import Session, col, func, select
 from db.models.audit import AuditEvent
 from db.models.purchasing import Approval, Outbox
 from db.session import Database
-from db.types import ApprovalState, OutboxState
+from db.types import ApprovalState, Decision, OutboxState
 from tools.clock import Clock
 from tools.tracing import Ended, Kind, Outcome
 
@@ -36,7 +37,7 @@ class Metrics:
         self._since = clock.now()
         self._counted: set[int] = set()
         self.registry = CollectorRegistry()
-        own = {"registry": self.registry, "namespace": "quartermaster"}
+        own: dict[str, Any] = {"registry": self.registry, "namespace": "quartermaster"}
         self._requests = Counter(
             "http_requests", "Answered requests.", ["method", "route", "status"], **own
         )
@@ -125,8 +126,8 @@ class Metrics:
             if key in self._counted or decision is None or decided_at is None:
                 continue
             lasted_s = (decided_at - requested_at).total_seconds()
-            self._decided.labels(decision.value).inc()
+            self._decided.labels(decision).inc()
             self._decide_s.observe(lasted_s)
-            self._hasty.inc(decision.value == "approve" and lasted_s < HASTY_S)
+            self._hasty.inc(decision == Decision.APPROVE and lasted_s < HASTY_S)
         self._counted = {row[0] for row in rows}
         self._since = now

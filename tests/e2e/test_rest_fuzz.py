@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("QM_TEST_FUZZ_EXAMPLES", "12"))  # noqa: TID251
 PEOPLE = ("paul", "mona", "adam", "vera")
 OPEN_ENDED = {"stream_run"}  # a stream of a run that nobody answers does not end by itself
 AT_THE_GATE = {400, 408, 413}
-UNLIMITED = {
+UNLIMITED: dict[str, Any] = {
     "requests_per_minute": 0, "address_requests_per_minute": 0, "messages_per_minute": 0,
     "message_characters_per_minute": 0, "sign_ins_per_minute": 0, "login_attempts": 1_000,
 }  # fmt: skip

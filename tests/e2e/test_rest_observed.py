@@ -32,6 +32,7 @@ from tests.factories_rest import (
 from tools import tracing
 
 CANARY = "canary-words-of-paul"
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +46,14 @@ def door(template: Path, tmp_path: Path) -> Iterator[Door]:
         yield opened
 
 
-def _samples(door: Door) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def _samples(door: Door) -> Samples:
     text = door.as_(None).get("/metrics").text
     return {
-        (sample.name.removeprefix("quartermaster_"), tuple(sorted(sample.labels.items()))): value
+        (sample.name.removeprefix("quartermaster_"), tuple(sorted(sample.labels.items()))): float(
+            sample.value
+        )
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if (value := sample.value) is not None
     }
 
 
@@ -81,7 +83,7 @@ class TestNumbers:
         _approve(door)
         door.as_("paul").get("/v1/items/GHOST-99")
         door.as_("paul").get("/nowhere/at/all")
-        found = eventually(lambda: _delivered(door))
+        found: Samples = eventually(lambda: _delivered(door))
 
         def value(name: str, **labels: str) -> float:
             return found[name, tuple(sorted(labels.items()))]
@@ -141,7 +143,7 @@ class TestNumbers:
         assert asked <= have, asked - have
 
 
-def _delivered(door: Door) -> dict[tuple[str, tuple[tuple[str, str], ...]], float] | None:
+def _delivered(door: Door) -> Samples | None:
     found = _samples(door)
     return found if found.get(("deliveries", (("state", "delivered"),))) else None
 
