@@ -44,7 +44,7 @@ from tools.text import plain_text
 SYSTEM = Actor(
     user_id=0, login="system", name="Quartermaster", role=Role.SERVICE, kind=ActorKind.SYSTEM
 )
-_PAGE_ROWS = 2_000
+_PAGE_ROWS = 5_000
 _EVERYTHING = -(2**62)  # also rows with numbers that were never given
 _LOCK_ID = 0x51_4D_41_55  # "QMAU": one advisory lock for the trail
 

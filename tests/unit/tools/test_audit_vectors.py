@@ -92,9 +92,7 @@ def test_a_row_of_the_first_version_never_passes_for_one_of_the_second() -> None
 class TestVerifier:
     """The file that auditors get, on an export."""
 
-    def _files(
-        self, folder: Path, change: Callable[[list[str]], None] = lambda _l: None
-    ) -> list[str]:
+    def _files(self, folder: Path, change: Change = lambda _lines: None) -> list[str]:
 
         lines = [row_line(_entry(row), row["mac"]) for row in ROWS]
         body = "".join(f"{line}\n" for line in lines)
