@@ -71,6 +71,9 @@ class TestDeliver:
         assert written["approval"] == {
             "number": "a-31", "approved_by": "Mona", "approved_at": "2026-03-02T09:00:00+00:00",
             "meaning": "approval",
+            "signatures": [
+                {"name": "Mona", "at": "2026-03-02T09:00:00+00:00", "meaning": "approval"}
+            ],
         }  # fmt: skip
         assert written["key"] == desk.outbox()[0].key
 
@@ -212,7 +215,7 @@ class TestFailure:
         assert came.state is OutboxState.DEAD
         assert "not what was approved" in came.error
         assert desk.files() == []
-        assert "payload is" in desk.audit().problem
+        assert "content is" in desk.audit().problem
 
     def test_a_claim_that_was_lost_is_not_called_delivered(
         self, desk: Desk, caplog: pytest.LogCaptureFixture
