@@ -10,8 +10,8 @@ from api.cli.terminal import AsOption, JsonOption, Terminal, terminal
 from tools.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from tools.policy.core.policy import Version
     from tools.policy.core.writing import FieldChange
-    from tools.policy.service import Version
 
 app = typer.Typer(help="The approval policy: who may approve what.", no_args_is_help=True)
 dispatch = typer.Typer(help="Whether approved orders leave the house.", no_args_is_help=True)

@@ -19,7 +19,7 @@ from api.routes.examples import answers
 from api.routes.orders import ORDER_EXAMPLE, OrderCheck, OrderShown, order_json
 from db.types import Actor, ApprovalState, Decision, OrderState
 from tools.approvals import service as approving
-from tools.approvals.core import ApprovalView
+from tools.approvals.core import ApprovalView, SignatureView
 from tools.errors import InvalidInput, QuartermasterError
 from tools.purchasing.core.quantities import MOST_UNITS
 from tools.purchasing.service.pending import tell_refusal
@@ -314,18 +314,19 @@ def approval_json(view: ApprovalView) -> dict[str, Any]:
         "required_signatures": view.required_signatures,
         "needs_reauthentication": view.needs_reauthentication,
         "policy_version": view.policy_version,
-        "signatures": [
-            {
-                "login": one.login,
-                "name": one.name,
-                "at": one.at,
-                "meaning": one.meaning,
-                "reason": one.reason,
-                "channel": one.channel,
-                "reauthenticated": one.is_reauthenticated,
-            }
-            for one in view.signatures
-        ],
+        "signatures": [_signature_json(one) for one in view.signatures],
+    }
+
+
+def _signature_json(one: SignatureView) -> dict[str, Any]:
+    return {
+        "login": one.login,
+        "name": one.name,
+        "at": one.at,
+        "meaning": one.meaning,
+        "reason": one.reason,
+        "channel": one.channel,
+        "reauthenticated": one.is_reauthenticated,
     }
 
 

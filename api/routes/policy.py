@@ -10,6 +10,7 @@ from api.dependencies import ActorDep, AdminDep, SystemDep
 from api.routes.approvals import agreed_version
 from api.routes.examples import answers
 from tools.policy import service as policies
+from tools.policy.core.policy import Version
 from tools.policy.core.reading import MOST_BYTES
 
 router = APIRouter(tags=["policy"])
@@ -114,7 +115,7 @@ def put_dispatch(system: SystemDep, actor: ActorDep, body: DispatchChange) -> di
     return policy_json(written)
 
 
-def policy_json(version: policies.Version) -> dict[str, Any]:
+def policy_json(version: Version) -> dict[str, Any]:
     """Return a version as JSON."""
     return {
         "version": version.version,

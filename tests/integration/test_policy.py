@@ -19,6 +19,7 @@ from tools.clock import FixedClock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, Stale
 from tools.policy import service
+from tools.policy.core.policy import Version
 from tools.policy.core.writing import with_values
 
 COMPANY = Company(currency="USD")
@@ -32,7 +33,7 @@ def actors(session: Session) -> dict[str, Actor]:
     return make_users(session)
 
 
-def _change(session: Session, actor: Actor, **options: object) -> service.Version:
+def _change(session: Session, actor: Actor, **options: object) -> Version:
     values = {"two_person_above": '"20000"', **options.pop("values", {})}  # type: ignore[dict-item]
     return service.change(
         session, with_values(TEXT, values), reason="two people from 20,000", actor=actor,
@@ -163,7 +164,7 @@ class TestChange:
 
 
 class TestDispatch:
-    def _switch(self, session: Session, enabled: bool, actor: Actor) -> service.Version:
+    def _switch(self, session: Session, enabled: bool, actor: Actor) -> Version:
         return service.set_dispatch(
             session, enabled, reason="wrong prices", actor=actor, clock=CLOCK, company=COMPANY
         )

@@ -26,7 +26,6 @@ from tools.approvals.core import (
     MEANINGS,
     ApprovalView,
     DecisionOutcome,
-    Edit,
     SignatureView,
     Why,
     answered,
@@ -134,7 +133,8 @@ def decide(
         clock, company, is_reauthenticated=reauthenticated,
     )  # fmt: skip
     _check_said(session, approval, order, said)
-    changes = [Change(edit.sku, edit.quantity) for edit in _edits(decision, edits)]
+    wanted = read_edits(edits) if decision is Decision.EDIT else ()
+    changes = [Change(edit.sku, edit.quantity) for edit in wanted]
     missing = _sign(session, approval, order, said) if decision is Decision.APPROVE else 0
     if not missing:
         _record(session, approval, said)
@@ -161,10 +161,6 @@ class _Said:
     is_reauthenticated: bool
 
 
-def _edits(decision: Decision, edits: Sequence[Mapping[str, Any]] | None) -> tuple[Edit, ...]:
-    return read_edits(edits) if decision is Decision.EDIT else ()
-
-
 def _decider(session: Session, actor: Actor, approval: Approval) -> Actor:
     """Return the person as they are now; a role or key that does not decide is refused."""
     try:
@@ -178,11 +174,7 @@ def _decider(session: Session, actor: Actor, approval: Approval) -> Actor:
 
 
 def _check_said(session: Session, approval: Approval, order: PurchaseOrder, said: _Said) -> None:
-    """Refuse a decision that this person may not make, or not any more.
-
-    Limit, separation of duties and freshness of an approval are for signatures and ``submit`` to
-    check; their refusal takes the whole transaction back.
-    """
+    """Refuse a decision outside the person's work, or too late; signatures are checked further."""
     check_order_scope(session, said.actor, order)
     ran_out = has_run_out(session, approval.expires_at, said.clock)
     if ran_out and said.decision is not Decision.REJECT:
@@ -267,8 +259,7 @@ def _record(session: Session, approval: Approval, said: _Said) -> None:
 def _sign(session: Session, approval: Approval, order: PurchaseOrder, said: _Said) -> int:
     """Put the person's name under the request; returns how many names are still missing.
 
-    With too few names the request stays open at its next version: everything that would stop the
-    order is checked now, so that nobody signs what cannot leave, and again with the last name.
+    Everything that would stop the order is checked now, and again with the last name.
     """
     signed = signatures_of(session, approval)
     refuse_a_second_time(signed, said.actor.user_id, approval.number)
@@ -329,12 +320,7 @@ def _tell(session: Session, approval: Approval, said: _Said, version: int, actio
 
 def _view(session: Session, approval: Approval) -> ApprovalView:
     order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
-    written = session.exec(
-        select(PurchaseOrderRevision).where(
-            PurchaseOrderRevision.order_id == order.id,
-            PurchaseOrderRevision.revision == approval.revision,
-        )
-    ).one()
+    written = _written(session, approval)
     requester = session.get(User, approval.requested_by_id)
     decider = session.get(User, approval.decided_by_id) if approval.decided_by_id else None
     return ApprovalView(
@@ -369,6 +355,16 @@ def _view(session: Session, approval: Approval) -> ApprovalView:
         policy_version=approval.policy_version,
         signatures=_signatures(session, approval),
     )
+
+
+def _written(session: Session, approval: Approval) -> PurchaseOrderRevision:
+    """Return the revision that the request is about."""
+    return session.exec(
+        select(PurchaseOrderRevision).where(
+            PurchaseOrderRevision.order_id == approval.order_id,
+            PurchaseOrderRevision.revision == approval.revision,
+        )
+    ).one()
 
 
 def _signatures(session: Session, approval: Approval) -> tuple[SignatureView, ...]:

@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Text, cast
 from sqlmodel import Session, col, select
@@ -30,26 +28,13 @@ from tools.identity.core import (
 from tools.identity.service import actor_by_id
 from tools.money import amount_text
 from tools.policy.core.document import UNLIMITED, PolicyDocument, policy_of
-from tools.policy.core.policy import Policy
+from tools.policy.core.policy import Policy, Version
 from tools.policy.core.reading import read_policy
 from tools.policy.core.writing import FieldChange, as_yaml, changes, with_values
 from tools.text import plain_text
 
-DEFAULT = Path(__file__).parent / "default.yaml"
+DEFAULT = Path(__file__).parent / "core" / "default.yaml"
 _DISPATCH_STOPPERS = (Role.MANAGER, Role.ADMIN)
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of the policy as people look at it; version 0 is not written yet."""
-
-    version: int
-    text: str
-    content: Mapping[str, Any]
-    content_hash: str
-    reason: str
-    author: str
-    at: datetime | None
 
 
 def current(session: Session) -> Policy:

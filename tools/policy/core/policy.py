@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 from db.types import Role
 
@@ -58,3 +59,16 @@ class Policy:
     blocked_items: frozenset[str] = frozenset()
     blocked_suppliers: frozenset[str] = frozenset()
     currency: str = ""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of the policy as people look at it; version 0 is not written yet."""
+
+    version: int
+    text: str
+    content: Mapping[str, Any]
+    content_hash: str
+    reason: str
+    author: str
+    at: datetime | None

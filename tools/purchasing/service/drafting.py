@@ -102,8 +102,7 @@ def draft(
         return outcome(session, made, actor=actor, company=company)
     asked = wanted(session, lines)
     need_by = _needed_by(need_by, asked, today(clock, company))
-    seller = choose_supplier(session, asked, supplier)
-    place = destination(session, asked, ship_to)
+    seller, place = choose_supplier(session, asked, supplier), destination(session, asked, ship_to)
     check_scope(session, actor, seller, place, [line.item for line in asked])
     covers = [
         coverage(session, line.item.id, place.id, clock=clock, company=company) for line in asked

@@ -309,16 +309,14 @@ def _payload(
             "approved_by": " and ".join(one.printed_name for one in signed),
             "approved_at": decided_at.isoformat(timespec="seconds") if decided_at else None,
             "meaning": "approval",
-            "signatures": [
-                {
-                    "name": one.printed_name,
-                    "at": one.signed_at.isoformat(timespec="seconds"),
-                    "meaning": one.meaning,
-                }
-                for one in signed
-            ],
+            "signatures": [_signature_payload(one) for one in signed],
         },
     }
+
+
+def _signature_payload(one: ApprovalSignature) -> dict[str, Any]:
+    at = one.signed_at.isoformat(timespec="seconds")
+    return {"name": one.printed_name, "at": at, "meaning": one.meaning}
 
 
 def _line_payload(number: int, line: Mapping[str, Any], currency: str) -> dict[str, Any]:
