@@ -18,13 +18,7 @@ from tools.audit.core.chain import document_hash
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, Stale
-from tools.identity.core import (
-    can_approve,
-    effective_limit,
-    is_within,
-    require_key,
-    with_article,
-)
+from tools.identity.core import can_approve, effective_limit, is_within, require_key, with_article
 from tools.identity.service import actor_by_id
 from tools.money import amount_text
 from tools.policy.core.document import UNLIMITED, PolicyDocument, policy_of
