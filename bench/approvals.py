@@ -6,7 +6,6 @@ then while another process imports a million rows of sales. The rate is of the w
 """
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.ingestion import IMPORT, _lines
+from bench.ingestion import _lines
 from tests.fault.house import Asked, Builder, House, decide_body, has_postgres
 from tests.fault.process import Caller, Server
 
@@ -134,9 +133,7 @@ def _chat(server: Server, *, clients: int = 4, each: int = 12) -> float:
 @contextmanager
 def _import(house: House, file: Path) -> Iterator[Callable[[], bool]]:
     """Import a file in another process while the block runs; gives whether it still does."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", IMPORT, house.url, str(file), "sales"], stdout=subprocess.DEVNULL
-    )
+    process = house.ingest(file)
     time.sleep(2)
     try:
         yield lambda: process.poll() is None
@@ -144,7 +141,7 @@ def _import(house: House, file: Path) -> Iterator[Callable[[], bool]]:
         print(f"import still running at the end: {is_running}", file=sys.stderr)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def _rows(name: str, batches: Sequence[Batch]) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ The house is built once a run, copied for each test, and opened by as many proce
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Mapping
@@ -26,7 +28,7 @@ from db.models.stock import StockLevel
 from db.types import Actor, OutboxState
 from tests.conftest import NOW, POSTGRES_URL, _administer, _url
 from tests.factories import make_item, make_location, make_supplier, make_users
-from tests.fault.process import Server
+from tests.fault.process import ROOT, Server
 from tools.clock import SystemClock
 from tools.identity.service import actor_by_login, create_api_key
 from tools.purchasing.service.drafting import draft
@@ -111,6 +113,20 @@ class House:
     def server(self, **environment: str) -> Server:
         """Return a server of this house, not started."""
         return Server(self.folder, {**self.environment, **environment}, self.keys)
+
+    def ingest(self, file: Path) -> "subprocess.Popen[bytes]":
+        """Load a file of sales in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "api.cli.main", "ingest", "sales", str(file)],
+            cwd=ROOT,
+            env={
+                "PATH": "/usr/bin:/bin", **self.environment, "QM_USER": "paul",
+                "QM_API_KEY": self.keys["paul"],
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Close this process's view."""

@@ -9,7 +9,6 @@ import argparse
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +20,6 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench.ingestion import IMPORT
 from tests.fault.history import History, breaks
 from tests.fault.house import Builder, House, await_delivered, end_leases, has_postgres
 from tests.fault.process import Server
@@ -29,7 +27,8 @@ from tests.fault.process import Server
 APPROVALS_PER_S = 5.0
 TURNS_PER_S = 5.0
 IMPORT_EVERY_S = 300.0
-KILL_EVERY_S = (40.0, 90.0)
+KILL_EVERY_S = (20.0, 90.0)
+LONG_LIFE_S = 300.0  # a server that just started still grows
 MOST_MB_PER_MIN = 1.0
 MOST_STORE_MB = 200.0
 PLANNERS = 4
@@ -80,8 +79,9 @@ class Soak:
         """Kill and restart, and look at the memory in between."""
         chance = random.Random(11)
         end_s = time.monotonic() + self.seconds
+        calm_s = end_s - self.seconds / 3  # the last third is one life: its memory is judged
         while (now_s := time.monotonic()) < end_s:
-            next_s = min(end_s, now_s + chance.uniform(*KILL_EVERY_S))
+            next_s = now_s + chance.uniform(*KILL_EVERY_S) if now_s < calm_s else end_s
             while time.monotonic() < next_s:
                 self._measure()
                 time.sleep(2)
@@ -139,13 +139,11 @@ class Soak:
             days = [f"2026-0{1 + n % 9}-{1 + n % 28:02},GOOD-{n % GOODS:03},{number}\n"
                     for n in range(20_000)]  # fmt: skip
             file.write_text("date,sku,quantity\n" + "".join(days))
-            done = subprocess.run(
-                [sys.executable, "-c", IMPORT, self.house.url, str(file), "sales"],
-                capture_output=True, check=False,
-            )  # fmt: skip
-            self.seen["imports" if done.returncode == 0 else "imports failed"] += 1
-            if done.returncode:
-                sys.stderr.write(done.stderr.decode()[-600:])
+            loading = self.house.ingest(file)
+            said = loading.communicate()[1].decode()
+            self.seen["imports" if loading.returncode == 0 else "imports failed"] += 1
+            if loading.returncode:
+                sys.stderr.write(said[-600:])
             self.ended.wait(IMPORT_EVERY_S)
 
     def _report(self) -> dict[str, Any]:
@@ -165,10 +163,10 @@ class Soak:
 
 
 def _slope(lives: list[list[tuple[float, float]]]) -> float:
-    """Growth of memory in the later half of the longest life, MB a minute."""
-    longest = max(lives, key=lambda life: life[-1][0] - life[0][0] if life else 0.0)
-    later = longest[len(longest) // 2 :]
-    if len(later) < 3:
+    """Growth of memory in the later half of the last life, MB a minute; 0 when that was short."""
+    last = lives[-1]
+    later = last[len(last) // 2 :]
+    if last[-1][0] - last[0][0] < LONG_LIFE_S:
         return 0.0
     found = statistics.linear_regression([at / 60 for at, _ in later], [mb for _, mb in later])
     return found.slope
