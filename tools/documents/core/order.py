@@ -140,8 +140,7 @@ def _signatures(approval: Mapping[str, Any]) -> tuple[Signature, ...]:
         }
     ]
     return tuple(
-        Signature(_text(one["name"]), _moment(one["at"]), _text(one["meaning"]))
-        for one in signed
+        Signature(_text(one["name"]), _moment(one["at"]), _text(one["meaning"])) for one in signed
     )
 
 
