@@ -124,15 +124,17 @@ class Supply(RuleBasedStateMachine):
 
     @initialize()
     def two_were_sent(self) -> None:
+        sent = []
         for units, who in ((600, "pia"), (1320, "paul")):
             number = self.desk.draft(units, who, duplicate_reason="machine").order.number
             request = self.desk.ask(number, who)
             self.desk.decide(by="mona", number=request.number, version=request.version)
-            self.orders.append(number)
+            sent.append(number)
+        self.orders += sent
         with self.database.write() as session:
             make_item(session, "GADGET", "Gadget")
         self.desk.deliver()
-        self.states = dict.fromkeys(self.orders, OrderState.SENT)
+        self.states |= dict.fromkeys(sent, OrderState.SENT)
 
     @precondition(lambda self: self.out)
     @rule(pick=picks, units=st.sampled_from([100, 300, 600, 660, 1320]), is_repeat=st.booleans())
@@ -578,5 +580,5 @@ _if_postgres = pytest.mark.skipif(not POSTGRES_URL, reason="QM_TEST_POSTGRES_URL
 TestSupply, TestOrders = Supply.TestCase, Orders.TestCase
 TestSupplyOnPostgres = pytest.mark.postgres(_if_postgres(SupplyOnPostgres.TestCase))
 TestOrdersOnPostgres = pytest.mark.postgres(_if_postgres(OrdersOnPostgres.TestCase))
-TestSupply.settings, TestSupplyOnPostgres.settings = _settings(12, 24), _settings(2, 24)
-TestOrders.settings, TestOrdersOnPostgres.settings = _settings(8, 24), _settings(2, 20)
+TestSupply.settings, TestSupplyOnPostgres.settings = _settings(8, 20), _settings(1, 20)
+TestOrders.settings, TestOrdersOnPostgres.settings = _settings(6, 20), _settings(1, 20)
