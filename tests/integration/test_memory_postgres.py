@@ -119,7 +119,7 @@ def test_a_lost_connection_is_replaced(memory: PostgresMemory, postgres_database
     with postgres_database.read() as session:
         session.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                 "WHERE application_name = 'quartermaster-memory'")
+                 "WHERE application_name = 'quartermaster-memory' AND datname = current_database()")
         )  # fmt: skip
 
     assert newest(memory, "t") == {"n": [1]}
