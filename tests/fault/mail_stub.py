@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 
 class MailStub:
@@ -50,14 +50,14 @@ class MailStub:
             except OSError:
                 return
 
-    def _converse(self, connection: socket.socket, lines: "socket.SocketIO | object") -> None:
+    def _converse(self, connection: socket.socket, lines: BinaryIO) -> None:
         connection.sendall(b"220 stub\r\n")
-        for line in lines:  # type: ignore[union-attr,attr-defined]
+        for line in lines:
             word = line.split(b" ")[0].strip().upper()
             if word == b"DATA":
                 connection.sendall(b"354 go on\r\n")
                 body = []
-                for part in lines:  # type: ignore[union-attr,attr-defined]
+                for part in lines:
                     if part == b".\r\n":
                         break
                     body.append(part)

@@ -55,7 +55,9 @@ class Soak:
     def run(self) -> dict[str, Any]:
         """Work, stop, check; returns the report."""
         self._start()
-        threads = [threading.Thread(target=work) for work in (self._approve, self._import)]
+        threads = [
+            threading.Thread(target=work) for work in (self._approve, self._approve, self._import)
+        ]
         threads += [threading.Thread(target=self._talk, args=(n,)) for n in range(PLANNERS)]
         for thread in threads:
             thread.start()
@@ -95,11 +97,11 @@ class Soak:
         self.memory[-1].append((time.monotonic(), self.server.rss_mb()))
 
     def _approve(self) -> None:
-        """Ask for an order and decide about it, five times a second."""
+        """Ask for orders and decide about them; two people do, together five a second."""
         caller = self.server.as_("mona")
         while not self.ended.is_set():
             started_s = time.monotonic()
-            asked = self.house.ask(int(APPROVALS_PER_S))
+            asked = self.house.ask(round(APPROVALS_PER_S / 2 + 0.1))
             for one in asked:
                 self.up.wait(60)
                 reply = self.history.decide(caller, one)

@@ -224,13 +224,13 @@ def test_readyz_says_when_the_database_does_not_answer(house: House) -> None:
         house.close()
         name = make_url(house.url).database
         with _raw(house) as connection:
-            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')  # type: ignore[arg-type]
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             red_after_s = server.await_status(503, within_s=20)
-            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')  # type: ignore[arg-type]
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
         green_after_s = server.await_status(200, within_s=30)
 
     assert red_after_s < 20
