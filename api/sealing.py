@@ -65,9 +65,7 @@ def rotate_key(system: System, *, by: Actor | None, reason: str) -> tuple[str, s
     new = keyring.prepare()
     try:
         with system.database.write() as session:
-            old = trail.rotate(
-                session, by=by, new_key_id=new, reason=reason, at=system.clock.now()
-            )
+            old = trail.rotate(session, by=by, new_key_id=new, reason=reason, at=system.clock.now())
     except QuartermasterError:  # refused: nothing was written
         keyring.discard(new)
         raise

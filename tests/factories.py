@@ -55,7 +55,7 @@ def make_users(session: Session) -> dict[str, Actor]:
     return actors
 
 
-# The world's policy: an approver's limit of its own, and none of the rules that are not about limits.
+# The world's policy: an approver's limit of its own, and no rule that is not about limits.
 WORLD_POLICY = {
     "approver": '"12000"', "two_person_above": "null", "last_price_percent": "null",
     "last_quantity_times": "null", "forecast_days": "null", "per_supplier": "null",

@@ -14,7 +14,7 @@ from tools.outbox.core import Settlement
 
 if TYPE_CHECKING:
     from tools.purchasing.core.views import OrderView
-    from tools.purchasing.service.receiving import Arrival
+    from tools.purchasing.service.receiving import Arrival, WrongArrival
 
 NumberArgument = Annotated[str, typer.Argument(help="Number of the order, such as PO-2001.")]
 
@@ -98,8 +98,7 @@ def receive(
         from tools.purchasing.service import reading, receiving
 
         actor, system, day = shell.actor(), shell.system, _day(on)
-        kept = receiving.Disposition.QUARANTINE if is_kept else receiving.Disposition.SEND_BACK
-        strays = [receiving.WrongArrival(sku, units, kept) for sku, units in counted(wrong or ())]
+        strays = _strays(wrong or (), is_kept=is_kept)
         with system.database.write() as session:
             before = reading.get_order(session, number)
             texts = arrived or ([] if strays else _everything(before))
@@ -112,6 +111,13 @@ def receive(
                 received_on=day, wrong=strays,
             )  # fmt: skip
         tell_order(shell, order)
+
+
+def _strays(texts: Sequence[str], *, is_kept: bool) -> "list[WrongArrival]":
+    from tools.purchasing.service import receiving
+
+    kept = receiving.Disposition.QUARANTINE if is_kept else receiving.Disposition.SEND_BACK
+    return [receiving.WrongArrival(sku, units, kept) for sku, units in counted(texts)]
 
 
 def short_close(

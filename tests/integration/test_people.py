@@ -227,7 +227,10 @@ class TestChanging:
         )
 
         assert person.scope.locations == {"MAIN"}
-        assert (person.scope.suppliers, person.scope.categories) == (set(), {"widgets"})
+        assert (person.scope.suppliers, person.scope.categories) == (
+            frozenset(),
+            frozenset({"widgets"}),
+        )
         assert trail(session, "user.scope_changed")[-1].before == {"supplier": ["ACME"]}
         with pytest.raises(NotFound, match="there is no location 'EAST'"):
             access.add_scope(session, "pia", ScopeKind.LOCATION, "EAST", clock=clock, by=adam)
@@ -283,7 +286,9 @@ class TestKeys:
             )
         second = create_api_key(session, "mona", label="y", clock=clock, by=by)
 
-        assert authenticate(session, second, clock=clock).permissions == {Permission.READ}
+        assert authenticate(session, second, clock=clock).permissions == frozenset(
+            {Permission.READ}
+        )
 
     def test_only_an_administrator_makes_keys_for_others_and_none_that_decides(
         self, session: Session, people: dict[str, Actor], clock: FixedClock
@@ -300,7 +305,7 @@ class TestKeys:
         key = create_api_key(session, "mona", label="x", clock=clock, by=people["adam"])
 
         allowed = authenticate(session, key, clock=clock).permissions
-        assert allowed == {Permission.READ, Permission.DRAFT, Permission.RECEIVE}
+        assert allowed == frozenset({Permission.READ, Permission.DRAFT, Permission.RECEIVE})
 
     def test_everybody_sees_and_revokes_their_own_an_administrator_all(
         self, session: Session, people: dict[str, Actor], clock: FixedClock
@@ -345,7 +350,7 @@ class TestPasswords:
         )
 
         assert first.must_change_password
-        assert first.actor.permissions == {Permission.READ}
+        assert first.actor.permissions == frozenset({Permission.READ})
         assert not second.must_change_password
         assert second.actor.permissions is None
         assert [row.after["must_change"] for row in trail(session, "user.password_set")] == [

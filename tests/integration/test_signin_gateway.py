@@ -262,7 +262,7 @@ class TestKeySet:
     def test_a_provider_that_is_down_stops_nobody_who_was_let_in_before(
         self, provider: Provider, reader: TokenReader, clock: FixedClock
     ) -> None:
-        late = {"exp": int(NOW.timestamp()) + 9_000}
+        late: dict[str, Any] = {"exp": int(NOW.timestamp()) + 9_000}
         reader.read(token(provider, **late))
         provider.status = 503
         clock.at = NOW + timedelta(hours=2)

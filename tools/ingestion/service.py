@@ -260,9 +260,7 @@ def _store(session: Session, desk: Desk, ready: Batch, bad: list[BadRow], count:
     load.rows_bad += len(bad)
 
 
-def _publish(
-    database: Database, desk: Desk, clock: Clock, pause_s: float, actor: Actor
-) -> None:
+def _publish(database: Database, desk: Desk, clock: Clock, pause_s: float, actor: Actor) -> None:
     """Apply what was staged and make the load visible; with nothing good in it, it has failed."""
     with database.read() as session:
         groups = [] if desk.kind.name == "sales" else staged_groups(session, desk)

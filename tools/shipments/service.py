@@ -46,10 +46,7 @@ def shipment_view(
     supplier = session.get_one(Supplier, order.supplier_id)
     events = _events(session, shipment)
     lines = _lines(session, order, shipment)
-    dues = [due for _, due in lines if due is not None]
-    is_split = any("promises" in line for line, _ in lines)
-    first = min(dues, default=None)  # of several days the next one counts
-    promise = first if is_split else order.promise_on or first
+    promise = _promise(order, lines)
     is_delivered = order.state in _ARRIVED
     status = ShipmentStatus.UNKNOWN if shipment is None else shipment.status
     due = expected_on(
@@ -73,6 +70,15 @@ def shipment_view(
         "lines": [line for line, _ in lines],
     }
     return data, last_at or (None if shipment is None else shipment.updated_at)
+
+
+def _promise(
+    order: PurchaseOrder, lines: Sequence[tuple[Mapping[str, Any], date | None]]
+) -> date | None:
+    """Return the day that counts: of an order in parts the next one."""
+    first = min((due for _, due in lines if due is not None), default=None)
+    is_split = any("promises" in line for line, _ in lines)
+    return first if is_split else order.promise_on or first
 
 
 def _source(shipment: Shipment | None, is_promised: bool) -> str:

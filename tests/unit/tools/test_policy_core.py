@@ -68,7 +68,10 @@ class TestRead:
         policy = _policy(text)
 
         assert policy.role_limits[Role.MANAGER] is None
-        assert (policy.blocked_items, policy.blocked_suppliers) == ({"widget-a"}, {"acme"})
+        assert (policy.blocked_items, policy.blocked_suppliers) == (
+            frozenset({"widget-a"}),
+            frozenset({"acme"}),
+        )
 
 
 class TestRefuse:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field
 from sqlmodel import Session
 
+from db.session import Database
 from db.types import Actor, Role
 from tests.conftest import NOW
 from tools.clock import FixedClock
@@ -38,12 +39,13 @@ def opened() -> list[str]:
 
 
 @pytest.fixture
-def context(opened: list[str]) -> ToolContext:
+def context(opened: list[str], sqlite_database: Database) -> ToolContext:
     def factory(name: str) -> Callable[[], Any]:
         @contextmanager
         def enter() -> Iterator[Session]:
             opened.append(name)
-            yield Session()
+            with sqlite_database.read() as session:
+                yield session
 
         return enter
 

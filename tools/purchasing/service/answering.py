@@ -308,24 +308,32 @@ def _take(
         )  # fmt: skip
         return None
     told["voided"] = void_answers(session, order)
-    row = SupplierAnswer(
-        number=next_number(session, "supplier_answer"),
-        order_id=order.id,
-        revision=order.revision,
-        content={
-            "lines": told["lines"],
-            "note": note,
-            "seen": {sku: line.received_units for sku, line in now.items()},
-        },
-        source=source,
-        received_at=clock.now(),
-    )
-    session.add(row)
-    session.flush()
+    content = {
+        "lines": told["lines"],
+        "note": note,
+        "seen": {sku: line.received_units for sku, line in now.items()},
+    }
+    row = _propose(session, order, content, source=source, at=clock.now())
     step(
         session, order, OrderState.CHANGED, actor=actor, action="order.changed", at=clock.now(),
         reason=note, told={**told, "answer": row.number},
     )  # fmt: skip
+    return row
+
+
+def _propose(
+    session: Session, order: PurchaseOrder, content: dict[str, Any], *, source: str, at: datetime
+) -> SupplierAnswer:
+    row = SupplierAnswer(
+        number=next_number(session, "supplier_answer"),
+        order_id=order.id,
+        revision=order.revision,
+        content=content,
+        source=source,
+        received_at=at,
+    )
+    session.add(row)
+    session.flush()
     return row
 
 
