@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from tools.purchasing.core.views import OrderView
     from tools.purchasing.service.receiving import Arrival, WrongArrival
 
+RejectedOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SKU=UNITS", help="How much of it was bad and is no stock."),
+]
+WrongOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SKU=UNITS", help="What came and was not ordered: sent back."),
+]
 NumberArgument = Annotated[str, typer.Argument(help="Number of the order, such as PO-2001.")]
 
 
@@ -79,14 +87,8 @@ def receive(
         str, typer.Option(help="Number of the delivery note: booking it twice changes nothing.")
     ] = "",
     on: Annotated[str, typer.Option(metavar="DATE", help="Day of arrival; default: today.")] = "",
-    rejected: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SKU=UNITS", help="How much of it was bad and is no stock."),
-    ] = None,
-    wrong: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SKU=UNITS", help="What came and was not ordered: sent back."),
-    ] = None,
+    rejected: RejectedOption = None,
+    wrong: WrongOption = None,
     is_kept: Annotated[
         bool, typer.Option("--quarantine", help="Keep the wrong goods apart instead.")
     ] = False,
