@@ -23,6 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:quartermaster:problem:"
 MAX_ERRORS = 20
 RETRY_AFTER_S = "2"
+_PASSING_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 _PASSING_STATES = ("08", "40", "53", "55", "57")  # connection, deadlock, resources, lock, shutdown
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # older Pythons say otherwise
 
@@ -172,7 +173,7 @@ async def _on_database(request: Request, error: Exception) -> ProblemResponse:
     body = problem(
         503,
         code="unavailable",
-        detail="the database is busy or cannot be reached",
+        detail="the database is busy, its disk is full, or it cannot be reached",
         next="Send the same request again in a moment.",
         **place(request),
     )
@@ -185,7 +186,7 @@ def is_passing(error: Exception) -> bool:
         return True
     cause = error.orig if isinstance(error, OperationalError) else None
     if isinstance(cause, sqlite3.OperationalError):
-        return cause.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return cause.sqlite_errorcode & 0xFF in _PASSING_CODES
     state = getattr(cause, "sqlstate", None)  # None: the server did not get to say anything
     return cause is not None and (state is None or state[:2] in _PASSING_STATES)
 
