@@ -21,6 +21,7 @@ from db.models.purchasing import (
     PurchaseOrderLine,
     PurchaseOrderRevision,
 )
+from db.once import fresh
 from db.types import Actor, ApprovalState, Decision, OrderState, Permission
 from tools.approvals.core import (
     MEANINGS,
@@ -44,7 +45,7 @@ from tools.purchasing.service.pending import change_pending, check_open, load_ap
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.requesting import expire, request_approval
 from tools.purchasing.service.revising import Change, revise
-from tools.purchasing.service.rows import step
+from tools.purchasing.service.rows import lines_of, revision_of, step
 from tools.purchasing.service.signing import check_signer, refuse_a_second_time, signatures_of
 from tools.purchasing.service.submitting import check_content, check_releasable, submit
 from tools.purchasing.service.timing import has_run_out, steady
@@ -126,7 +127,7 @@ def decide(
     audit.lock(session)
     clock = steady(session, clock)
     approval = load_approval(session, number)
-    order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
+    order = fresh(session, PurchaseOrder, approval.order_id)
     check_open(session, approval, order, version=version, fingerprint=fingerprint)
     said = _Said(
         decision, _decider(session, actor, approval), plain_text(reason, longest=500), channel,
@@ -139,8 +140,6 @@ def decide(
     if not missing:
         _record(session, approval, said)
         approval = _follow(session, approval, order, said, changes)
-    session.refresh(approval)
-    session.refresh(order)
     message = answered(
         decision, actor_name=said.actor.name, order=order.number, reason=said.reason,
         missing=missing,
@@ -319,8 +318,8 @@ def _tell(session: Session, approval: Approval, said: _Said, version: int, actio
 
 
 def _view(session: Session, approval: Approval) -> ApprovalView:
-    order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
-    written = _written(session, approval)
+    order = fresh(session, PurchaseOrder, approval.order_id)
+    written = _written(session, approval, order)
     requester = session.get(User, approval.requested_by_id)
     decider = session.get(User, approval.decided_by_id) if approval.decided_by_id else None
     return ApprovalView(
@@ -357,8 +356,10 @@ def _view(session: Session, approval: Approval) -> ApprovalView:
     )
 
 
-def _written(session: Session, approval: Approval) -> PurchaseOrderRevision:
+def _written(session: Session, approval: Approval, order: PurchaseOrder) -> PurchaseOrderRevision:
     """Return the revision that the request is about."""
+    if approval.revision == order.revision:
+        return revision_of(session, order)
     return session.exec(
         select(PurchaseOrderRevision).where(
             PurchaseOrderRevision.order_id == approval.order_id,
@@ -381,6 +382,8 @@ def _signatures(session: Session, approval: Approval) -> tuple[SignatureView, ..
 
 
 def _why(session: Session, order: PurchaseOrder) -> tuple[Why, ...]:
+    if all(line.recommendation_id is None for line, _ in lines_of(session, order.id)):
+        return ()
     rows = session.exec(
         select(Recommendation, Item.sku)
         .join(

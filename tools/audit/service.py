@@ -24,6 +24,7 @@ from sqlmodel import Session, col, select
 from db.models.audit import AuditEvent
 from db.models.identity import User
 from db.models.purchasing import Approval, Outbox, PurchaseOrder, SupplierAnswer
+from db.once import once, remember
 from db.types import Actor, ActorKind, Role
 from tools import tracing
 from tools.audit.core.anchors import (
@@ -131,7 +132,10 @@ def append(
         key_id=end.signer,
         prev_mac=end.mac,
     )
-    write_rows(session, [(entry, entry_mac(key_of(session, end.signer), entry))])
+    mac = entry_mac(key_of(session, end.signer), entry)
+    write_rows(session, [(entry, mac)])
+    if action != ROTATED:
+        remember(session, Head, Head(entry.seq, mac, end.signer), of=(AuditEvent,))
     return entry
 
 
@@ -174,6 +178,10 @@ class Head:
 
 def head(session: Session) -> Head:
     """Return where the trail ends now."""
+    return once(session, Head, lambda: _read_head(session), of=(AuditEvent,))
+
+
+def _read_head(session: Session) -> Head:
     it = table(AuditEvent).c
     newest = select(it.seq, it.mac, it.key_id, it.action).order_by(it.seq.desc()).limit(1)
     last = session.execute(newest).first()

@@ -55,7 +55,10 @@ def actor_by_id(session: Session, user_id: int) -> Actor:
         Forbidden: The person was deactivated.
     """
     user = once(
-        session, (User, user_id), lambda: session.get(User, user_id, populate_existing=True)
+        session,
+        (User, user_id),
+        lambda: session.get(User, user_id, populate_existing=True),
+        of=(User,),
     )
     if user is None:
         raise NotFound(f"nobody has the user id {user_id!r}")

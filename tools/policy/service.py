@@ -46,7 +46,9 @@ def current(session: Session) -> Policy:
         .order_by(col(PolicyVersion.version).desc())
         .limit(1)
     )
-    found = once(session, PolicyVersion, lambda: session.execute(newest).first())
+    found = once(
+        session, PolicyVersion, lambda: session.execute(newest).first(), of=(PolicyVersion,)
+    )
     return _shipped(session) if found is None else _read(found[0], found[1], found[2])
 
 
@@ -68,6 +70,7 @@ def approval_limit(session: Session, actor: Actor) -> int | None:
         session,
         (User, actor.user_id),
         lambda: session.get(User, actor.user_id, populate_existing=True),
+        of=(User,),
     )
     if user is None or not user.is_active:
         return 0

@@ -1,10 +1,10 @@
 """Who may decide about an order: limits, separation of duties, scope, two people."""
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from db.models.catalog import ExchangeRate, Item, Supplier
+from db.models.catalog import ExchangeRate, Supplier
 from db.models.identity import User
-from db.models.purchasing import Approval, PurchaseOrder, PurchaseOrderLine
+from db.models.purchasing import Approval, PurchaseOrder
 from db.once import fresh
 from db.types import Actor, Role
 from tools.company import Company
@@ -97,13 +97,7 @@ def unusual_lines(
 
 def needs_reauthentication(session: Session, order: PurchaseOrder) -> bool:
     """Whether an order has an item whose approval must be signed with a password."""
-    statement = (
-        select(Item.id)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.item_id) == col(Item.id))
-        .where(PurchaseOrderLine.order_id == order.id, col(Item.signature_required).is_(True))
-        .limit(1)
-    )
-    return session.exec(statement).first() is not None
+    return any(item.signature_required for _, item in lines_of(session, order.id))
 
 
 def signatures_needed(policy: Policy, approval: Approval, total_minor: int) -> int:

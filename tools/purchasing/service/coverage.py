@@ -1,11 +1,13 @@
 """Stock, open orders and reorder point of an item: is there still a need?"""
 
+from datetime import datetime
+
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location
 from db.models.identity import User
 from db.models.planning import Forecast, Policy
-from db.models.purchasing import PurchaseOrder
+from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
 from db.once import once
 from tools.clock import Clock
 from tools.company import Company
@@ -36,6 +38,21 @@ def coverage(
         ),
         daily_demand=daily_demand(session, item_id, location_id),
     )
+
+
+def was_sent_since(session: Session, item_id: int, location_id: int, since: datetime) -> bool:
+    """Whether any order of an item for a place was sent after a time."""
+    statement = (
+        select(PurchaseOrder.id)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.order_id) == col(PurchaseOrder.id))
+        .where(
+            PurchaseOrderLine.item_id == item_id,
+            PurchaseOrder.location_id == location_id,
+            col(PurchaseOrder.sent_at) > since,
+        )
+        .limit(1)
+    )
+    return session.exec(statement).first() is not None
 
 
 def _others(
@@ -101,7 +118,7 @@ def daily_demand(session: Session, item_id: int, location_id: int) -> float | No
 def _policy(session: Session, item_id: int, location_id: int) -> Policy | None:
     statement = select(Policy).where(Policy.item_id == item_id, Policy.location_id == location_id)
     key = ("policy", item_id, location_id)
-    return once(session, key, lambda: session.exec(statement).one_or_none())
+    return once(session, key, lambda: session.exec(statement).one_or_none(), of=(Policy,))
 
 
 def _forecast(session: Session, item_id: int, location_id: int) -> Forecast | None:
@@ -112,4 +129,4 @@ def _forecast(session: Session, item_id: int, location_id: int) -> Forecast | No
         .limit(1)
     )
     key = ("forecast", item_id, location_id)
-    return once(session, key, lambda: session.exec(statement).one_or_none())
+    return once(session, key, lambda: session.exec(statement).one_or_none(), of=(Forecast,))

@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 from db.counters import next_number
 from db.models.catalog import Item, Location, Supplier
 from db.models.purchasing import PurchaseOrder, PurchaseOrderLine
+from db.once import fresh
 from db.types import Actor, OrderState, Permission
 from tools.audit import service as audit
 from tools.clock import Clock
@@ -169,8 +170,8 @@ def check_order_scope(session: Session, actor: Actor, order: PurchaseOrder) -> N
     Raises:
         Forbidden: Place, supplier or the category of an item is outside.
     """
-    seller = session.get_one(Supplier, order.supplier_id, populate_existing=True)
-    place = session.get_one(Location, order.location_id)
+    seller = fresh(session, Supplier, order.supplier_id)
+    place = fresh(session, Location, order.location_id)
     items = [item for _, item in lines_of(session, order.id)]
     check_scope(session, actor, seller, place, items)
 

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from db.models.identity import User
 from db.models.purchasing import Approval, PurchaseOrder
+from db.once import compare_and_set
 from db.types import Actor, ApprovalState, Decision
 from tools.audit import service as audit
 from tools.clock import Clock
 from tools.errors import Conflict, Forbidden, NotFound, QuartermasterError, Stale
 from tools.purchasing.core.content import is_same
+from tools.purchasing.service.rows import find_approval
 from tools.purchasing.service.timing import steady
 from tools.reach.service import orders_here
 
@@ -24,17 +25,21 @@ def load_approval(session: Session, number: str) -> Approval:
     """
     wanted = number.strip().lower()
     wanted = f"a-{wanted}" if wanted.isdigit() else wanted
-    approval = session.exec(
-        select(Approval)
-        .join(PurchaseOrder, col(PurchaseOrder.id) == col(Approval.order_id))
-        .where(Approval.number == wanted, *orders_here(session))
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    if approval is None:
+    approval = find_approval(session, wanted)
+    if approval is None or not _is_here(session, approval):
         raise NotFound(
             f"there is no approval request {number!r}", next_step="List the open requests."
         )
     return approval
+
+
+def _is_here(session: Session, approval: Approval) -> bool:
+    """Whether this session may see the order that a request is about."""
+    conditions = orders_here(session)
+    if not conditions:
+        return True
+    statement = select(PurchaseOrder.id).where(PurchaseOrder.id == approval.order_id, *conditions)
+    return session.exec(statement).first() is not None
 
 
 def check_open(
@@ -70,19 +75,13 @@ def change_pending(session: Session, approval: Approval, **values: Any) -> None:
     Raises:
         Conflict: Somebody else changed it first.
     """
-    statement = (
-        update(Approval)
-        .where(
-            col(Approval.id) == approval.id,
-            col(Approval.version) == approval.version,
-            col(Approval.state) == ApprovalState.PENDING,
-        )
-        .values(version=approval.version + 1, **values)
-        .execution_options(synchronize_session=False)
+    as_seen = (
+        col(Approval.version) == approval.version,
+        col(Approval.state) == ApprovalState.PENDING,
     )
-    is_ours = session.execute(statement).rowcount == 1  # type: ignore[attr-defined]
-    session.refresh(approval)
-    if not is_ours:
+    version = approval.version + 1
+    if not compare_and_set(session, approval, *as_seen, version=version, **values):
+        session.refresh(approval)
         order = session.get_one(PurchaseOrder, approval.order_id, populate_existing=True)
         raise closed(session, approval, order)
 

@@ -29,6 +29,7 @@ from tools.policy.core.rules import (
 )
 from tools.purchasing.core.views import Check
 from tools.purchasing.service.coverage import daily_demand
+from tools.purchasing.service.rows import revision_of
 
 _NEVER_LEFT = (
     OrderState.DRAFT, OrderState.PENDING_APPROVAL, OrderState.APPROVED, OrderState.CANCELLED,
@@ -74,24 +75,37 @@ def unusual(
     """Return what is far from the last order or the forecast: it needs a reason, some a manager."""
     found: list[Breach | None] = []
     for line in lines:
-        price = _last(session, line.item, order_id, col(PurchaseOrder.supplier_id) == supplier.id)
-        if price is not None and price.currency == supplier.currency:
-            found.append(
-                price_breach(
-                    line.item.sku, last_minor=price.unit_price_minor,
-                    price_minor=line.unit_price_minor,
-                    tolerance_bp=policy.last_price_tolerance_bp, currency=supplier.currency,
-                )
-            )  # fmt: skip
-        usual = _last(session, line.item, order_id, col(PurchaseOrder.location_id) == location_id)
-        found.append(
-            quantity_breach(
-                line.item.sku, line.units, last_units=usual.units if usual else None,
-                most_ratio=policy.max_quantity_ratio, most_days=policy.max_cover_days,
-                daily_demand=daily_demand(session, line.item.id, location_id),
-            )
-        )  # fmt: skip
+        found.append(_price_breach(session, policy, supplier, line, order_id))
+        found.append(_quantity_breach(session, policy, line, location_id, order_id))
     return [breach for breach in found if breach is not None]
+
+
+def _price_breach(
+    session: Session, policy: Policy, supplier: Supplier, line: Ordered, order_id: int | None
+) -> Breach | None:
+    tolerance_bp = policy.last_price_tolerance_bp
+    if tolerance_bp is None:
+        return None
+    last = _last(session, line.item, order_id, col(PurchaseOrder.supplier_id) == supplier.id)
+    if last is None or last.currency != supplier.currency:
+        return None
+    return price_breach(
+        line.item.sku, last_minor=last.unit_price_minor, price_minor=line.unit_price_minor,
+        tolerance_bp=tolerance_bp, currency=supplier.currency,
+    )  # fmt: skip
+
+
+def _quantity_breach(
+    session: Session, policy: Policy, line: Ordered, location_id: int, order_id: int | None
+) -> Breach | None:
+    if policy.max_quantity_ratio is None and policy.max_cover_days is None:
+        return None
+    last = _last(session, line.item, order_id, col(PurchaseOrder.location_id) == location_id)
+    return quantity_breach(
+        line.item.sku, line.units, last_units=last.units if last else None,
+        most_ratio=policy.max_quantity_ratio, most_days=policy.max_cover_days,
+        daily_demand=daily_demand(session, line.item.id, location_id),
+    )  # fmt: skip
 
 
 def as_checks(breaches: Sequence[Breach]) -> list[Check]:
@@ -134,12 +148,7 @@ def refuse_too_much(
 
 def people_behind(session: Session, order: PurchaseOrder, approval: Approval) -> set[int]:
     """Return the ids of whoever drafted an order, wrote its revision or asked for the approval."""
-    author_id = session.exec(
-        select(PurchaseOrderRevision.created_by_id).where(
-            PurchaseOrderRevision.order_id == order.id,
-            PurchaseOrderRevision.revision == order.revision,
-        )
-    ).one()
+    author_id = revision_of(session, order).created_by_id
     ids = {order.requested_by_id, author_id, approval.requested_by_id}
     return {one for one in ids if one is not None}
 

@@ -14,6 +14,7 @@ from db.models.purchasing import (
     PurchaseOrderLine,
     PurchaseOrderRevision,
 )
+from db.once import loaded
 from db.types import ApprovalState, OrderState
 from tools.catalog.service import resolve_item, resolve_supplier
 from tools.purchasing.core.answers import Promise, spread
@@ -121,17 +122,11 @@ def _view(order: PurchaseOrder, around: _Around) -> OrderView:
 def _around(session: Session, orders: Sequence[PurchaseOrder]) -> _Around:
     ids = [order.id for order in orders]
     found = _Around()
-    people = {order.requested_by_id for order in orders}
-    for supplier in session.exec(
-        select(Supplier).where(col(Supplier.id).in_({order.supplier_id for order in orders}))
-    ):
-        found.suppliers[supplier.id] = supplier
-    for place in session.exec(
-        select(Location).where(col(Location.id).in_({order.location_id for order in orders}))
-    ):
-        found.places[place.id] = place
-    for user in session.exec(select(User).where(col(User.id).in_(people - {None}))):
-        found.logins[user.id] = user.login
+    people = {order.requested_by_id for order in orders if order.requested_by_id is not None}
+    found.suppliers = loaded(session, Supplier, {order.supplier_id for order in orders})
+    found.places = loaded(session, Location, {order.location_id for order in orders})
+    users = loaded(session, User, people)
+    found.logins = {user_id: user.login for user_id, user in users.items()}
     for revision in session.exec(
         select(PurchaseOrderRevision).where(col(PurchaseOrderRevision.order_id).in_(ids))
     ):

@@ -15,7 +15,7 @@ from db.models.purchasing import (
     PurchaseOrderLine,
     PurchaseOrderRevision,
 )
-from db.once import fresh, once
+from db.once import compare_and_set, fresh, once
 from db.types import Actor, ApprovalState, OrderState
 from tools.audit import service as audit
 from tools.clock import Clock
@@ -64,6 +64,15 @@ def load(session: Session, number: str) -> PurchaseOrder:
     )
 
 
+def find_approval(session: Session, number: str) -> Approval | None:
+    """Return a request by its public number, as the database has it now."""
+    statement = (
+        select(Approval).where(Approval.number == number).execution_options(populate_existing=True)
+    )
+    key = (Approval, number)
+    return once(session, key, lambda: session.exec(statement).one_or_none(), of=(Approval,))
+
+
 def lines_of(session: Session, order_id: int) -> list[OrderLine]:
     """Return the lines of an order with their items, in order."""
     statement = (
@@ -73,13 +82,15 @@ def lines_of(session: Session, order_id: int) -> list[OrderLine]:
         .order_by(col(PurchaseOrderLine.line_number))
         .execution_options(populate_existing=True)
     )
-    return once(session, ("lines", order_id), lambda: list(session.exec(statement).all()))
+    key = ("lines", order_id)
+    rows = (PurchaseOrderLine, Item)
+    return once(session, key, lambda: list(session.exec(statement).all()), of=rows)
 
 
 def content_of(session: Session, order: PurchaseOrder) -> Content:
     """Return what the order says, from the rows as they stand."""
     supplier = fresh(session, Supplier, order.supplier_id)
-    place = session.get_one(Location, order.location_id)
+    place = fresh(session, Location, order.location_id)
     offers = _offers(session, order)
     return Content(
         number=order.number,
@@ -114,6 +125,7 @@ def _offers(session: Session, order: PurchaseOrder) -> dict[int, SupplierItem]:
         session,
         ("offers", order.id, order.supplier_id),
         lambda: {offer.item_id: offer for offer in session.exec(statement)},
+        of=(SupplierItem, PurchaseOrderLine),
     )
 
 
@@ -163,20 +175,10 @@ def step(
     """
     seen, revision = order.state, order.revision
     check_step(order.number, now=seen, to=to)
-    statement = (
-        update(PurchaseOrder)
-        .where(
-            col(PurchaseOrder.id) == order.id,
-            col(PurchaseOrder.state) == seen,
-            col(PurchaseOrder.revision) == revision,
-        )
-        .values(state=to, **values)
-        .execution_options(synchronize_session=False)
-    )
-    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+    as_seen = (col(PurchaseOrder.state) == seen, col(PurchaseOrder.revision) == revision)
+    if not compare_and_set(session, order, *as_seen, state=to, **values):
         session.refresh(order)
         raise stale(order)
-    session.refresh(order)
     audit.append(
         session,
         at=at,
@@ -233,7 +235,7 @@ def revision_of(session: Session, order: PurchaseOrder) -> PurchaseOrderRevision
         PurchaseOrderRevision.revision == order.revision,
     )
     key = ("revision", order.id, order.revision)
-    return once(session, key, lambda: session.exec(statement).one())
+    return once(session, key, lambda: session.exec(statement).one(), of=(PurchaseOrderRevision,))
 
 
 def void_approvals(session: Session, order: PurchaseOrder) -> list[str]:

@@ -28,7 +28,7 @@ def signatures_of(session: Session, approval: Approval) -> list[ApprovalSignatur
         .execution_options(populate_existing=True)
     )
     key = ("signatures", approval.id)
-    return once(session, key, lambda: list(session.exec(statement).all()))
+    return once(session, key, lambda: list(session.exec(statement).all()), of=(ApprovalSignature,))
 
 
 def check_signatures(

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
-from db.models.catalog import Item, Supplier
+from db.models.catalog import Supplier
 from db.models.purchasing import Approval, ApprovalSignature, Outbox, PurchaseOrder
-from db.once import fresh
+from db.once import compare_and_set, fresh
 from db.types import Actor, ApprovalState, ItemStatus, OrderState
 from tools.audit import service as audit
 from tools.audit.core.chain import document_hash
@@ -26,11 +25,12 @@ from tools.purchasing.core.coverage import numbers, sent_meanwhile
 from tools.purchasing.core.quantities import moved_bp, price_for
 from tools.purchasing.core.states import AWAITED
 from tools.purchasing.service.authority import company_total
-from tools.purchasing.service.coverage import coverage
+from tools.purchasing.service.coverage import coverage, was_sent_since
 from tools.purchasing.service.policing import refuse_blocked, refuse_too_much
 from tools.purchasing.service.rows import (
     OrderLine,
     content_of,
+    find_approval,
     lines_of,
     load,
     revision_of,
@@ -61,12 +61,8 @@ def submit(
         Conflict: The approval ran out, or price, item, supplier or need changed meanwhile.
     """
     audit.lock(session)
-    order = load(session, number)
-    approval = session.exec(
-        select(Approval)
-        .where(Approval.number == approval_number)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    approval = find_approval(session, approval_number)
+    order = load(session, number) if approval is None else _order_of(session, approval, number)
     approval = _check_approval(session, order, approval)
     policy = policies.in_force(session, clock=clock, company=company)
     signed = check_signatures(session, order, approval, policy=policy, company=company)
@@ -89,6 +85,12 @@ def submit(
         session, order_id=order.id, revision=order.revision, approval_id=approval.id,
         channel=payload.get("delivery", {}).get("channel", FILE_DROP), payload=payload, at=now,
     )  # fmt: skip
+
+
+def _order_of(session: Session, approval: Approval, number: str) -> PurchaseOrder:
+    """Return the order of this number; one that the approval is not about is looked up."""
+    order = fresh(session, PurchaseOrder, approval.order_id)
+    return order if order.number == number else load(session, number)
 
 
 def check_releasable(
@@ -213,19 +215,13 @@ def _check_approval(session: Session, order: PurchaseOrder, approval: Approval |
 
 def _consume(session: Session, approval: Approval, total_minor: int, *, clock: Clock) -> None:
     """Spend an approval, once; the caps of later orders count what it is worth now."""
-    statement = (
-        update(Approval)
-        .where(
-            col(Approval.id) == approval.id,
-            col(Approval.consumed_at).is_(None),
-            col(Approval.state) == ApprovalState.APPROVED,
-        )
-        .values(consumed_at=clock.now(), company_total_minor=total_minor)
-        .execution_options(synchronize_session=False)
+    is_unspent = (
+        col(Approval.consumed_at).is_(None),
+        col(Approval.state) == ApprovalState.APPROVED,
     )
-    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+    spent = {"consumed_at": clock.now(), "company_total_minor": total_minor}
+    if not compare_and_set(session, approval, *is_unspent, **spent):
         raise ApprovalRequired(f"approval {approval.number!r} was used already")
-    session.refresh(approval)
 
 
 def _check_line(
@@ -240,7 +236,7 @@ def _check_line(
     company: Company,
 ) -> None:
     line, item = pair
-    if fresh(session, Item, item.id).status is ItemStatus.DISCONTINUED:
+    if item.status is ItemStatus.DISCONTINUED:
         raise _not_fresh("item_discontinued", f"{item.sku!r} is discontinued", order)
     price = price_for(terms_of(session, supplier, item), line.ordered_units)
     if moved_bp(line.unit_price_minor, price) > policy.price_tolerance_bp:
@@ -251,6 +247,8 @@ def _check_line(
             f"the price of {item.sku!r} moved from {was} to {now} {order.currency}",
             order,
         )
+    if not was_sent_since(session, item.id, order.location_id, approval.requested_at):
+        return
     cover = coverage(
         session, item.id, order.location_id, clock=clock, company=company,
         without_order_id=order.id,

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from db.clock import database_now
 from db.models.purchasing import Approval
+from db.once import once
 from tools.clock import Clock, FixedClock, SystemClock
 
 
@@ -31,7 +32,6 @@ def has_run_out(session: Session, expires_at: datetime, clock: Clock) -> bool:
     """
     if expires_at <= clock.now():
         return True
-    newest = session.exec(
-        select(Approval.requested_at).order_by(col(Approval.id).desc()).limit(1)
-    ).first()
+    statement = select(Approval.requested_at).order_by(col(Approval.id).desc()).limit(1)
+    newest = once(session, "newest request", lambda: session.exec(statement).first(), of=())
     return newest is not None and expires_at <= newest
