@@ -72,4 +72,4 @@ def history(tmp_path: Path) -> Iterator[History]:
 @pytest.fixture(scope="session")
 def loops() -> int:
     """How often a crash is repeated: a handful of times, in the soak a hundred."""
-    return 100 if IS_SOAK else 4
+    return 100 if IS_SOAK else 2

@@ -120,6 +120,8 @@ def breaks(
         accepted: Orders that a supplier's server accepted: ``{"key", "fingerprint"}``.
     """
     with house.system.database.read() as session:
+        if not house.is_sqlite:  # all tables as of one moment, while a server goes on
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         books = _Books(session)
         found = [*books.counts(), *books.paths(), *books.decisions(), *books.contents()]
         if history is not None:

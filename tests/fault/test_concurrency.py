@@ -31,7 +31,7 @@ from tools.purchasing.service.rows import pending_approval
 DECISIONS = 200
 PEOPLE = 50
 ORDERS = 10
-STORM_S = 60.0 if IS_SOAK else 4.0
+STORM_S = 60.0 if IS_SOAK else 3.0
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.fault.house import Asked, House, await_delivered, end_leases
 from tests.fault.process import Caller, Server
 
 CLIENTS = 4
-EACH = 8
+EACH = 5
 
 
 def test_an_acknowledged_approval_survives_kill_9(
@@ -30,7 +30,7 @@ def test_an_acknowledged_approval_survives_kill_9(
             assert breaks(house, history) == []
         end_leases(house)
         server.start()
-        await_delivered(house)
+        await_delivered(house, within_s=60 + 6 * loops)
     finally:
         server.close()
 
