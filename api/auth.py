@@ -8,24 +8,22 @@ changes something and names none is closed to restricted keys.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as WaitedTooLong
-from sqlmodel import Session, select
 from starlette.concurrency import run_in_threadpool
 
 from api.bootstrap import System
 from api.problems import is_passing
 from api.signin import Doorkeeper
-from db.models.identity import ApiKey
 from db.types import Actor, Permission
 from tools.errors import Forbidden, NotAuthenticated
 from tools.identity import service as identity
-from tools.identity.core import read_key, require_key
+from tools.identity.core import require_key
 from tools.signin import service as sessions
 from tools.signin.service import SEEN_EVERY, SignedIn
 from tools.tracing import bind
@@ -193,7 +191,8 @@ def _by_key(system: System, key: str) -> Actor:
     """Authenticate without the write lock; once a minute the key's use is noted in passing."""
     with system.database.read() as session:
         actor = identity.authenticate(session, key, clock=system.clock)
-        is_noted = _was_noted_lately(session, key, system.clock.now())
+        used_at = identity.last_use(session, key)
+    is_noted = used_at is not None and system.clock.now() - used_at < _NOTED_LATELY
     if not is_noted:
         with _in_passing(), system.database.write(patience_s=NOTING_PATIENCE_S) as session:
             identity.authenticate(session, key, clock=system.clock)
@@ -209,10 +208,3 @@ def _in_passing() -> Iterator[None]:
         if not is_passing(error):
             raise
         logger.info("a use was not noted", extra={"why": type(error).__name__})
-
-
-def _was_noted_lately(session: Session, key: str, now: datetime) -> bool:
-    noted = session.exec(
-        select(ApiKey.last_used_at).where(ApiKey.key_id == read_key(key).key_id)
-    ).first()
-    return noted is not None and now - noted < _NOTED_LATELY

@@ -23,7 +23,7 @@ from api.inbound import apply_due, load_sources
 from api.pruning import prune_all
 from api.sealing import anchor_at_edge, anchor_if_due
 from db.models.conversation import Message, Run, Thread
-from db.models.purchasing import Approval, PurchaseOrder
+from db.models.purchasing import Approval
 from db.types import RunState
 from tools.errors import Conflict
 from tools.tracing import bound
@@ -31,6 +31,7 @@ from tools.tracing import bound
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
+LEAST_GAP_S = 0.02
 INBOUND_EVERY_S = 1.0
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
@@ -111,7 +112,8 @@ class Background:
             self._every("prune", PRUNE_EVERY_S, self._prune)
             self._every("pick", 0.0, self._pick)
             self._beat_s = time.monotonic()
-            self._wake.wait(LOOK_EVERY_S)
+            if self._wake.wait(LOOK_EVERY_S):
+                self._stopping.wait(LEAST_GAP_S)  # one look serves all that woke it meanwhile
             self._wake.clear()
 
     def _every(self, name: str, period_s: float, step: Callable[[], None]) -> None:
@@ -192,21 +194,9 @@ class Background:
         self._system.conversations.warm()
 
     def _tell(self, approval_number: str) -> None:
-        if not self._has_thread(approval_number):
-            return  # nobody to tell; the next round of deliveries has been woken
         self._deliver()  # first, so that the thread hears of a sent order at once
         self._system.conversations.post_decision(approval_number)
         self._wake.set()
-
-    def _has_thread(self, approval_number: str) -> bool:
-        thread = func.coalesce(col(Approval.thread_id), col(PurchaseOrder.thread_id))
-        with self._system.database.read() as session:
-            found = session.exec(
-                select(thread)
-                .join(PurchaseOrder, col(PurchaseOrder.id) == col(Approval.order_id))
-                .where(Approval.number == approval_number)
-            ).one_or_none()
-        return found is not None
 
     def _deliver(self) -> None:
         """Send what is due, unless a round is under way: it takes what became due meanwhile."""

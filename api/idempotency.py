@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from db.models.identity import IdempotentRequest
 from db.types import Actor
@@ -82,10 +83,12 @@ def answer_once(
         if error.status_code >= 500:  # somebody else failed; a repeat may fare better
             raise
         answer = Answer(error.status_code, refusal(error))
-    row = session.get_one(IdempotentRequest, row_id)
-    row.status_code, row.response = answer.status_code, answer.body
-    session.add(row)
-    session.flush()
+    session.execute(
+        update(IdempotentRequest)
+        .where(col(IdempotentRequest.id) == row_id)
+        .values(status_code=answer.status_code, response=answer.body)
+        .execution_options(synchronize_session=False)
+    )
     return answer
 
 

@@ -215,6 +215,7 @@ def decide(
     if body.password is not None:
         confirm_person(request, actor, body.password.get_secret_value())
 
+    threads: list[str | None] = []
     with system.database.write() as session:
 
         def refused(error: QuartermasterError) -> dict[str, Any]:
@@ -225,18 +226,27 @@ def decide(
             return problem_of(error, request)
 
         answer = answer_once(
-            session, keyed, lambda inner: _decide(inner, system, actor, number, version, body),
+            session, keyed,
+            lambda inner: _decide(inner, system, actor, number, version, body, threads),
             now=system.clock.now(), refusal=refused,
         )  # fmt: skip
-    if answer.status_code == 200 and not answer.is_repeat:
+    if any(threads):
         background.tell_decision(number.strip().lower())
+    elif threads:
+        background.wake()
     return _response(answer)
 
 
 def _decide(
-    session: Session, system: System, actor: Actor, number: str, version: int, body: DecisionMade
+    session: Session,
+    system: System,
+    actor: Actor,
+    number: str,
+    version: int,
+    body: DecisionMade,
+    threads: list[str | None],
 ) -> dict[str, Any]:
-    """Decide, and return the outcome as plain JSON values."""
+    """Decide, and return the outcome as plain JSON values; notes whom to tell in ``threads``."""
     outcome = approving.decide(
         session,
         number=number,
@@ -251,6 +261,7 @@ def _decide(
         fingerprint=body.fingerprint,
         reauthenticated=body.password is not None,
     )
+    threads.append(outcome.approval.thread_id or outcome.approval.order.thread_id)
     told: dict[str, Any] = jsonable_encoder(
         {
             "approval": approval_json(outcome.approval),

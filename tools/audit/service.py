@@ -13,6 +13,7 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Insert,
+    Select,
     Text,
     bindparam,
     cast,
@@ -181,10 +182,15 @@ def head(session: Session) -> Head:
     return once(session, Head, lambda: _read_head(session), of=(AuditEvent,))
 
 
+@functools.cache
+def _newest() -> Select[tuple[int, str, str, str]]:
+    it = table(AuditEvent).c
+    return select(it.seq, it.mac, it.key_id, it.action).order_by(it.seq.desc()).limit(1)
+
+
 def _read_head(session: Session) -> Head:
     it = table(AuditEvent).c
-    newest = select(it.seq, it.mac, it.key_id, it.action).order_by(it.seq.desc()).limit(1)
-    last = session.execute(newest).first()
+    last = session.execute(_newest()).first()
     if last is None:
         return Head(0, GENESIS, session.info["audit_key_id"])
     seq, mac, signer, action = last

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, or_, select
 
 from db.models.identity import ApiKey, User, UserScope
@@ -263,6 +263,25 @@ def revoke_api_key(session: Session, key_id: str, *, clock: Clock, by: Actor | N
         audit.append(session, at=clock.now(), actor=who, action="api_key.revoked", object_id=key_id)
 
 
+_KEY = select(ApiKey).where(col(ApiKey.key_id) == bindparam("key_id"))
+
+
+def _key_row(session: Session, key_id: str) -> ApiKey | None:
+    asked = {"key_id": key_id}
+    return once(
+        session,
+        (ApiKey, key_id),
+        lambda: session.exec(_KEY, params=asked).one_or_none(),
+        of=(ApiKey,),
+    )
+
+
+def last_use(session: Session, key: str) -> datetime | None:
+    """Return when the use of an API key was last noted."""
+    row = _key_row(session, read_key(key).key_id)
+    return None if row is None else row.last_used_at
+
+
 def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
     """Return the person behind an API key; in a write transaction its last use is noted.
 
@@ -271,7 +290,7 @@ def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
         Forbidden: The person was deactivated.
     """
     parts = read_key(key)
-    row = session.exec(select(ApiKey).where(ApiKey.key_id == parts.key_id)).one_or_none()
+    row = _key_row(session, parts.key_id)
     is_right = is_secret(parts.secret, _NOBODY if row is None else row.secret_hash)
     if row is None or not is_right:
         raise NotAuthenticated("this API key is not known here")

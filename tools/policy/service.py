@@ -31,23 +31,25 @@ DEFAULT = Path(__file__).parent / "core" / "default.yaml"
 _DISPATCH_STOPPERS = (Role.MANAGER, Role.ADMIN)
 
 
+_NEWEST = (
+    select(
+        col(PolicyVersion.version),
+        col(PolicyVersion.content_hash),
+        cast(col(PolicyVersion.content), Text),
+    )
+    .order_by(col(PolicyVersion.version).desc())
+    .limit(1)
+)
+
+
 def current(session: Session) -> Policy:
     """Return the policy in force, as this transaction sees it.
 
     Before the first version is written, what the program ships counts, with the limits of the
     roles as an older database has them.
     """
-    newest = (
-        select(
-            col(PolicyVersion.version),
-            col(PolicyVersion.content_hash),
-            cast(col(PolicyVersion.content), Text),
-        )
-        .order_by(col(PolicyVersion.version).desc())
-        .limit(1)
-    )
     found = once(
-        session, PolicyVersion, lambda: session.execute(newest).first(), of=(PolicyVersion,)
+        session, PolicyVersion, lambda: session.execute(_NEWEST).first(), of=(PolicyVersion,)
     )
     return _shipped(session) if found is None else _read(found[0], found[1], found[2])
 

@@ -3,7 +3,6 @@
 Accepting makes the next revision of an order that the supplier has already, so nothing is sent.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import func, update
@@ -15,7 +14,6 @@ from db.types import (
     ActorKind,
     AnswerState,
     ApprovalState,
-    ItemStatus,
     OrderState,
     Permission,
 )
@@ -23,11 +21,8 @@ from tools.audit import service as audit
 from tools.catalog.service import resolve_item
 from tools.clock import Clock
 from tools.company import Company
-from tools.errors import Conflict, Forbidden, InvalidInput, Stale
-from tools.identity.core import is_within
+from tools.errors import Forbidden, InvalidInput, Stale
 from tools.identity.service import acting
-from tools.money import amount_spoken
-from tools.policy.service import approval_limit
 from tools.policy.service import current as current_policy
 from tools.purchasing.core.answers import (
     LineAfter,
@@ -42,14 +37,13 @@ from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.quantities import check_amount
 from tools.purchasing.core.states import AWAITED
 from tools.purchasing.core.views import OrderView
+from tools.purchasing.service.answer_policy import check_authority, check_caps, check_changes
 from tools.purchasing.service.answering import (
     AnswerView,
     answer_view,
     check_scope,
     load_answer,
 )
-from tools.purchasing.service.authority import company_total
-from tools.purchasing.service.policing import broken as forbidden
 from tools.purchasing.service.promises import lines_now, put_promises
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.rows import content_of, lines_of, load, stale, step, write_revision
@@ -180,20 +174,24 @@ def _accept(
 ) -> None:
     now = lines_now(session, order)
     changed = _changed(row, now, keep_balance=keep_balance)
-    _check_substitutes(session, changed, now)
+    policy = current_policy(session)
+    check_changes(session, policy, order, changed, now)
     for one in changed:
         _apply(session, order, now[one.sku], one)
     total = sum(line.amount_minor for line, _ in lines_of(session, order.id))
     check_amount(total, f"order {order.number!r}", order.currency)
+    raises = total > max(order.total_minor, _approved_minor(session, order))
     why = needs_approver(
         changed, now,
-        raises_total=total > max(order.total_minor, _approved_minor(session, order)),
-        price_tolerance_bp=current_policy(session).price_tolerance_bp,
+        raises_total=raises,
+        price_tolerance_bp=policy.price_tolerance_bp,
     )  # fmt: skip
     before_minor, order.total_minor = order.total_minor, total
     session.flush()
     if why:
-        _check_authority(session, order, actor=actor, company=company, why=why)
+        check_authority(session, policy, order, actor=actor, company=company, why=why)
+    if raises:
+        check_caps(session, policy, order, clock=clock, company=company)
     _write(session, order, row, actor=actor, clock=clock, reason=reason, before_minor=before_minor)
 
 
@@ -219,23 +217,6 @@ def _with_balance(now: LineNow, then: LineAfter) -> LineAfter:
         else:
             kept.append(part)
     return replace(then, promises=tuple(kept))
-
-
-def _check_substitutes(
-    session: Session, changed: Sequence[LineAfter], now: dict[str, LineNow]
-) -> None:
-    blocked = current_policy(session).blocked_items
-    for one in changed:
-        if not one.substitute:
-            continue
-        item = resolve_item(session, one.substitute)
-        if item.status is ItemStatus.DISCONTINUED or item.sku_key in blocked:
-            raise Conflict(f"{item.sku!r} is not ordered any more; decline the answer")
-        if item.sku in now:
-            raise Conflict(
-                f"{item.sku!r} is on the order already; it cannot come instead of {one.sku!r}",
-                next_step="Decline, and order the item separately.",
-            )
 
 
 def _apply(session: Session, order: PurchaseOrder, now: LineNow, then: LineAfter) -> None:
@@ -289,34 +270,6 @@ def _approved_minor(session: Session, order: PurchaseOrder) -> int:
         Approval.order_id == order.id, Approval.state == ApprovalState.APPROVED
     )
     return session.exec(statement).one() or 0
-
-
-def _check_authority(
-    session: Session, order: PurchaseOrder, *, actor: Actor, company: Company, why: str
-) -> None:
-    """Refuse who could not approve the order as it would be; two-person totals are ordered anew.
-
-    Raises:
-        Forbidden: They could not; ``details['reason']`` is the rule.
-    """
-    total = company_total(session, order, company)
-    policy = current_policy(session)
-    limit = approval_limit(session, actor)
-    is_own = actor.user_id == order.requested_by_id
-    rules = {
-        "limit": not is_within(limit, total),
-        "separation_of_duties": is_own and total > policy.self_approval_limit_minor,
-        "two_people": policy.two_person_above_minor is not None
-        and total > policy.two_person_above_minor,
-    }
-    broken = [rule for rule, is_broken in rules.items() if is_broken]
-    if broken:
-        spoken = amount_spoken(total, company.currency)
-        raise forbidden(
-            broken[0],
-            f"accepting this needs somebody who could approve {spoken}, because {why}",
-            "Somebody else must decide; or decline and order what is missing anew.",
-        )
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location
@@ -17,6 +18,17 @@ from tools.positions.service import position
 from tools.purchasing.core.coverage import Coverage, OtherOrder
 from tools.purchasing.service.rows import today
 from tools.replenishment.service import advise
+
+_SENT_SINCE = (
+    select(PurchaseOrder.id)
+    .join(PurchaseOrderLine, col(PurchaseOrderLine.order_id) == col(PurchaseOrder.id))
+    .where(
+        col(PurchaseOrderLine.item_id) == bindparam("item_id"),
+        col(PurchaseOrder.location_id) == bindparam("location_id"),
+        col(PurchaseOrder.sent_at) > bindparam("since"),
+    )
+    .limit(1)
+)
 
 
 def coverage(
@@ -42,17 +54,8 @@ def coverage(
 
 def was_sent_since(session: Session, item_id: int, location_id: int, since: datetime) -> bool:
     """Whether any order of an item for a place was sent after a time."""
-    statement = (
-        select(PurchaseOrder.id)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.order_id) == col(PurchaseOrder.id))
-        .where(
-            PurchaseOrderLine.item_id == item_id,
-            PurchaseOrder.location_id == location_id,
-            col(PurchaseOrder.sent_at) > since,
-        )
-        .limit(1)
-    )
-    return session.exec(statement).first() is not None
+    asked = {"item_id": item_id, "location_id": location_id, "since": since}
+    return session.exec(_SENT_SINCE, params=asked).first() is not None
 
 
 def _others(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, bindparam, func, or_, true
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Supplier
@@ -14,8 +14,9 @@ from db.models.purchasing import (
     PurchaseOrder,
     PurchaseOrderLine,
     PurchaseOrderRevision,
+    SupplierAnswer,
 )
-from db.types import ApprovalState, OrderState
+from db.types import AnswerState, ApprovalState, OrderState
 from tools.company import Company
 from tools.errors import Forbidden
 from tools.policy.core.policy import Policy
@@ -45,6 +46,11 @@ class Ordered:
     item: Item
     units: int
     unit_price_minor: int
+
+
+_APPROVED_COUNT = (
+    select(func.count()).select_from(Approval).where(col(Approval.consumed_at) > bindparam("since"))
+)
 
 
 def refuse_blocked(policy: Policy, supplier: Supplier, items: Sequence[Item]) -> None:
@@ -139,11 +145,45 @@ def refuse_too_much(
         Forbidden: ``details['rule']`` is ``supplier_cap``, ``requester_cap`` or
             ``orders_per_hour``.
     """
-    hour = rate_breach(_approved_count(session, at - timedelta(hours=1)), policy.orders_per_hour)
+    hour = None
+    if policy.orders_per_hour is not None:
+        count = _approved_count(session, at - timedelta(hours=1), approval)
+        hour = rate_breach(count, policy.orders_per_hour)
     caps = _cap_breaches(session, policy, order, approval, total_minor, at, company)
     for breach in (hour, *caps):
         if breach is not None:
             raise broken(breach.rule, breach.sentence, WAIT)
+
+
+def refuse_raise(
+    session: Session,
+    policy: Policy,
+    order: PurchaseOrder,
+    approval: Approval,
+    *,
+    total_minor: int,
+    at: datetime,
+    company: Company,
+) -> None:
+    """Refuse a supplier's dearer answer that would take the policy's caps over their limit.
+
+    Args:
+        session: The transaction, which holds the audit lock.
+        policy: The policy in force.
+        order: The order as the answer makes it.
+        approval: With which it left.
+        total_minor: Its new total, minor units of company currency.
+        at: Now.
+        company: Its currency is that of caps.
+
+    Raises:
+        Forbidden: As ``refuse_too_much``.
+    """
+    is_counted = approval.consumed_at is not None and approval.consumed_at > at - policy.cap_window
+    counts_minor = total_minor if is_counted else total_minor - approval.company_total_minor
+    refuse_too_much(
+        session, policy, order, approval, total_minor=counts_minor, at=at, company=company
+    )
 
 
 def people_behind(session: Session, order: PurchaseOrder, approval: Approval) -> set[int]:
@@ -215,12 +255,51 @@ def _approved_minor(
             whose,
         )
     ).one()
-    return int(high) * _HALF + int(low)
+    return int(high) * _HALF + int(low) + sum(_raised(session, since, but, whose).values())
 
 
-def _approved_count(session: Session, since: datetime) -> int:
-    statement = select(func.count()).select_from(Approval).where(col(Approval.consumed_at) > since)
-    return session.exec(statement).one()
+def _raised(
+    session: Session, since: datetime, but: Approval, whose: ColumnElement[bool]
+) -> dict[int, int]:
+    """Return by how much suppliers' answers raised orders, at the rate of each approval.
+
+    Minor units of company currency by order, for those accepted in the window: such an order
+    counts for its new total.
+    """
+    accepted = select(SupplierAnswer.order_id).where(
+        SupplierAnswer.state == AnswerState.ACCEPTED, col(SupplierAnswer.decided_at) > since
+    )
+    rows = session.execute(
+        select(
+            col(PurchaseOrder.id), col(Approval.company_total_minor), col(Approval.total_minor),
+            col(PurchaseOrder.total_minor),
+        )
+        .join(Approval, col(Approval.order_id) == col(PurchaseOrder.id))
+        .join(
+            PurchaseOrderRevision,
+            (col(PurchaseOrderRevision.order_id) == col(Approval.order_id))
+            & (col(PurchaseOrderRevision.revision) == col(Approval.revision)),
+        )
+        .where(
+            col(Approval.state) == ApprovalState.APPROVED,
+            col(Approval.consumed_at).is_not(None),
+            col(PurchaseOrder.total_minor) > col(Approval.total_minor),
+            col(PurchaseOrder.id).in_(accepted),
+            whose,
+        )
+        .order_by(col(Approval.id))
+    )  # fmt: skip
+    return {
+        order_id: -(-company * (now - then) // then) if then else 0
+        for order_id, company, then, now in rows
+        if order_id != but.order_id
+    }
+
+
+def _approved_count(session: Session, since: datetime, but: Approval) -> int:
+    """Return how many orders were approved since then, or raised: all but the one at hand."""
+    raised = _raised(session, since, but, true())
+    return session.exec(_APPROVED_COUNT, params={"since": since}).one() + len(raised)
 
 
 @dataclass(frozen=True)

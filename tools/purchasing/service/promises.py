@@ -2,22 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 from sqlmodel import Session, col, select
 
 from db.models.purchasing import LinePromise, PurchaseOrder, PurchaseOrderLine
 from tools.purchasing.core.answers import LineNow, Promise, spread
 from tools.purchasing.service.rows import lines_of
 
+_PROMISES = (
+    select(LinePromise)
+    .where(col(LinePromise.order_line_id).in_(bindparam("line_ids", expanding=True)))
+    .order_by(col(LinePromise.promise_on))
+    .execution_options(populate_existing=True)
+)
+
 
 def stored_promises(session: Session, line_ids: Iterable[int]) -> dict[int, list[Promise]]:
     """Return the parts of lines that have more than one day, by line id."""
-    rows = session.exec(
-        select(LinePromise)
-        .where(col(LinePromise.order_line_id).in_(list(line_ids)))
-        .order_by(col(LinePromise.promise_on))
-        .execution_options(populate_existing=True)
-    )
+    rows = session.exec(_PROMISES, params={"line_ids": list(line_ids)})
     found: dict[int, list[Promise]] = {}
     for row in rows:
         found.setdefault(row.order_line_id, []).append(Promise(row.units, row.promise_on))

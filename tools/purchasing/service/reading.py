@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import BindParameter, bindparam, func
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location, Supplier, SupplierItem
@@ -119,6 +120,27 @@ def _view(order: PurchaseOrder, around: _Around) -> OrderView:
     )
 
 
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_REVISIONS = select(PurchaseOrderRevision).where(col(PurchaseOrderRevision.order_id).in_(_IDS))
+_PENDING = select(Approval).where(
+    col(Approval.order_id).in_(_IDS), col(Approval.state) == ApprovalState.PENDING
+)
+_LINES = (
+    select(PurchaseOrderLine, Item, SupplierItem)
+    .join(PurchaseOrder, col(PurchaseOrder.id) == col(PurchaseOrderLine.order_id))
+    .join(Item, col(Item.id) == col(PurchaseOrderLine.item_id))
+    .join(
+        SupplierItem,
+        (col(SupplierItem.item_id) == col(PurchaseOrderLine.item_id))
+        & (col(SupplierItem.supplier_id) == col(PurchaseOrder.supplier_id)),
+        isouter=True,
+    )
+    .where(col(PurchaseOrderLine.order_id).in_(_IDS))
+    .order_by(col(PurchaseOrderLine.order_id), col(PurchaseOrderLine.line_number))
+    .execution_options(populate_existing=True)
+)
+
+
 def _around(session: Session, orders: Sequence[PurchaseOrder]) -> _Around:
     ids = [order.id for order in orders]
     found = _Around()
@@ -127,17 +149,11 @@ def _around(session: Session, orders: Sequence[PurchaseOrder]) -> _Around:
     found.places = loaded(session, Location, {order.location_id for order in orders})
     users = loaded(session, User, people)
     found.logins = {user_id: user.login for user_id, user in users.items()}
-    for revision in session.exec(
-        select(PurchaseOrderRevision).where(col(PurchaseOrderRevision.order_id).in_(ids))
-    ):
+    for revision in session.exec(_REVISIONS, params={"ids": ids}):
         found.checks[revision.order_id, revision.revision] = tuple(
             Check(**check) for check in revision.checks
         )
-    for approval in session.exec(
-        select(Approval).where(
-            col(Approval.order_id).in_(ids), Approval.state == ApprovalState.PENDING
-        )
-    ):
+    for approval in session.exec(_PENDING, params={"ids": ids}):
         found.approvals[approval.order_id] = PendingApproval(
             approval.number, approval.version, approval.required_role, approval.expires_at
         )
@@ -146,21 +162,7 @@ def _around(session: Session, orders: Sequence[PurchaseOrder]) -> _Around:
 
 
 def _add_lines(session: Session, ids: list[int], found: _Around) -> None:
-    statement = (
-        select(PurchaseOrderLine, Item, SupplierItem)
-        .join(PurchaseOrder, col(PurchaseOrder.id) == col(PurchaseOrderLine.order_id))
-        .join(Item, col(Item.id) == col(PurchaseOrderLine.item_id))
-        .join(
-            SupplierItem,
-            (col(SupplierItem.item_id) == col(PurchaseOrderLine.item_id))
-            & (col(SupplierItem.supplier_id) == col(PurchaseOrder.supplier_id)),
-            isouter=True,
-        )
-        .where(col(PurchaseOrderLine.order_id).in_(ids))
-        .order_by(col(PurchaseOrderLine.order_id), col(PurchaseOrderLine.line_number))
-        .execution_options(populate_existing=True)
-    )
-    rows = session.exec(statement).all()
+    rows = session.exec(_LINES, params={"ids": ids}).all()
     parts = stored_promises(session, [line.id for line, _, _ in rows])
     for line, item, offer in rows:
         view = _line_view(line, item, offer, parts.get(line.id, ()))

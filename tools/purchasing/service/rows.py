@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location, Supplier, SupplierItem
@@ -32,6 +32,34 @@ OrderLine = tuple[PurchaseOrderLine, Item]
 def today(clock: Clock, company: Company) -> date:
     """Return the company's date."""
     return clock.now().astimezone(ZoneInfo(company.timezone)).date()
+
+
+# Built once: a decision reads these several times, and building costs as much as asking.
+_APPROVAL = (
+    select(Approval)
+    .where(col(Approval.number) == bindparam("number"))
+    .execution_options(populate_existing=True)
+)
+_LINES = (
+    select(PurchaseOrderLine, Item)
+    .join(Item, col(Item.id) == col(PurchaseOrderLine.item_id))
+    .where(col(PurchaseOrderLine.order_id) == bindparam("order_id"))
+    .order_by(col(PurchaseOrderLine.line_number))
+    .execution_options(populate_existing=True)
+)
+_OFFERS = (
+    select(SupplierItem)
+    .join(PurchaseOrderLine, col(PurchaseOrderLine.item_id) == col(SupplierItem.item_id))
+    .where(
+        col(SupplierItem.supplier_id) == bindparam("supplier_id"),
+        col(PurchaseOrderLine.order_id) == bindparam("order_id"),
+    )
+    .execution_options(populate_existing=True)
+)
+_REVISION = select(PurchaseOrderRevision).where(
+    col(PurchaseOrderRevision.order_id) == bindparam("order_id"),
+    col(PurchaseOrderRevision.revision) == bindparam("revision"),
+)
 
 
 def load(session: Session, number: str) -> PurchaseOrder:
@@ -66,25 +94,22 @@ def load(session: Session, number: str) -> PurchaseOrder:
 
 def find_approval(session: Session, number: str) -> Approval | None:
     """Return a request by its public number, as the database has it now."""
-    statement = (
-        select(Approval).where(Approval.number == number).execution_options(populate_existing=True)
+    return once(
+        session,
+        (Approval, number),
+        lambda: session.exec(_APPROVAL, params={"number": number}).one_or_none(),
+        of=(Approval,),
     )
-    key = (Approval, number)
-    return once(session, key, lambda: session.exec(statement).one_or_none(), of=(Approval,))
 
 
 def lines_of(session: Session, order_id: int) -> list[OrderLine]:
     """Return the lines of an order with their items, in order."""
-    statement = (
-        select(PurchaseOrderLine, Item)
-        .join(Item, col(Item.id) == col(PurchaseOrderLine.item_id))
-        .where(PurchaseOrderLine.order_id == order_id)
-        .order_by(col(PurchaseOrderLine.line_number))
-        .execution_options(populate_existing=True)
+    return once(
+        session,
+        ("lines", order_id),
+        lambda: list(session.exec(_LINES, params={"order_id": order_id}).all()),
+        of=(PurchaseOrderLine, Item),
     )
-    key = ("lines", order_id)
-    rows = (PurchaseOrderLine, Item)
-    return once(session, key, lambda: list(session.exec(statement).all()), of=rows)
 
 
 def content_of(session: Session, order: PurchaseOrder) -> Content:
@@ -113,18 +138,11 @@ def content_of(session: Session, order: PurchaseOrder) -> Content:
 
 def _offers(session: Session, order: PurchaseOrder) -> dict[int, SupplierItem]:
     """Return how the supplier calls and packs the items of an order, by item."""
-    statement = (
-        select(SupplierItem)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.item_id) == col(SupplierItem.item_id))
-        .where(
-            SupplierItem.supplier_id == order.supplier_id, PurchaseOrderLine.order_id == order.id
-        )
-        .execution_options(populate_existing=True)
-    )
+    asked = {"order_id": order.id, "supplier_id": order.supplier_id}
     return once(
         session,
         ("offers", order.id, order.supplier_id),
-        lambda: {offer.item_id: offer for offer in session.exec(statement)},
+        lambda: {offer.item_id: offer for offer in session.exec(_OFFERS, params=asked)},
         of=(SupplierItem, PurchaseOrderLine),
     )
 
@@ -230,12 +248,13 @@ def write_revision(
 
 def revision_of(session: Session, order: PurchaseOrder) -> PurchaseOrderRevision:
     """Return the current revision's record."""
-    statement = select(PurchaseOrderRevision).where(
-        PurchaseOrderRevision.order_id == order.id,
-        PurchaseOrderRevision.revision == order.revision,
+    asked = {"order_id": order.id, "revision": order.revision}
+    return once(
+        session,
+        ("revision", order.id, order.revision),
+        lambda: session.exec(_REVISION, params=asked).one(),
+        of=(PurchaseOrderRevision,),
     )
-    key = ("revision", order.id, order.revision)
-    return once(session, key, lambda: session.exec(statement).one(), of=(PurchaseOrderRevision,))
 
 
 def void_approvals(session: Session, order: PurchaseOrder) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from db.models.purchasing import Approval, ApprovalSignature, PurchaseOrder
@@ -18,17 +19,23 @@ from tools.purchasing.service.authority import (
 )
 from tools.purchasing.service.policing import broken
 
+_SIGNATURES = (
+    select(ApprovalSignature)
+    .where(col(ApprovalSignature.approval_id) == bindparam("approval_id"))
+    .order_by(col(ApprovalSignature.id))
+    .execution_options(populate_existing=True)
+)
+
 
 def signatures_of(session: Session, approval: Approval) -> list[ApprovalSignature]:
     """Return the signatures under a request, in the order in which they were given."""
-    statement = (
-        select(ApprovalSignature)
-        .where(ApprovalSignature.approval_id == approval.id)
-        .order_by(col(ApprovalSignature.id))
-        .execution_options(populate_existing=True)
+    asked = {"approval_id": approval.id}
+    return once(
+        session,
+        ("signatures", approval.id),
+        lambda: list(session.exec(_SIGNATURES, params=asked).all()),
+        of=(ApprovalSignature,),
     )
-    key = ("signatures", approval.id)
-    return once(session, key, lambda: list(session.exec(statement).all()), of=(ApprovalSignature,))
 
 
 def check_signatures(

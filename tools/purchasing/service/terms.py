@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location, PriceBreak, Supplier, SupplierItem
@@ -172,27 +173,33 @@ def _best_seller(session: Session, lines: Sequence[Wanted]) -> Supplier:
     return session.get_one(Supplier, min(common, key=worth))
 
 
+_OFFER = (
+    select(SupplierItem)
+    .where(
+        col(SupplierItem.supplier_id) == bindparam("supplier_id"),
+        col(SupplierItem.item_id) == bindparam("item_id"),
+    )
+    .execution_options(populate_existing=True)
+)
+_BREAKS = select(PriceBreak.min_units, PriceBreak.unit_price_minor).where(
+    col(PriceBreak.supplier_item_id) == bindparam("offer_id")
+)
+
+
 def terms_of(session: Session, supplier: Supplier, item: Item) -> Terms:
     """Return under which terms a supplier sells an item now.
 
     Raises:
         InvalidInput: The supplier does not sell it.
     """
-    offer = session.exec(
-        select(SupplierItem)
-        .where(SupplierItem.supplier_id == supplier.id, SupplierItem.item_id == item.id)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    asked = {"supplier_id": supplier.id, "item_id": item.id}
+    offer = session.exec(_OFFER, params=asked).one_or_none()
     if offer is None:
         raise InvalidInput(
             f"{supplier.name!r} does not sell {item.sku!r}",
             next_step="Compare the suppliers of the item and choose one of them.",
         )
-    breaks = session.exec(
-        select(PriceBreak.min_units, PriceBreak.unit_price_minor).where(
-            PriceBreak.supplier_item_id == offer.id
-        )
-    ).all()
+    breaks = session.exec(_BREAKS, params={"offer_id": offer.id}).all()
     return Terms(
         unit_price_minor=offer.unit_price_minor,
         moq_units=offer.moq_units,

@@ -14,6 +14,8 @@ from db.models.purchasing import Approval
 from db.once import once
 from tools.clock import Clock, FixedClock, SystemClock
 
+_NEWEST = select(Approval.requested_at).order_by(col(Approval.id).desc()).limit(1)
+
 
 def steady(session: Session, clock: Clock) -> Clock:
     """Return a clock that stands at the time of this transaction's decision.
@@ -32,6 +34,5 @@ def has_run_out(session: Session, expires_at: datetime, clock: Clock) -> bool:
     """
     if expires_at <= clock.now():
         return True
-    statement = select(Approval.requested_at).order_by(col(Approval.id).desc()).limit(1)
-    newest = once(session, "newest request", lambda: session.exec(statement).first(), of=())
+    newest = once(session, "newest request", lambda: session.exec(_NEWEST).first(), of=())
     return newest is not None and expires_at <= newest
