@@ -26,9 +26,10 @@ from db.models.conversation import Thread
 from db.models.purchasing import Outbox
 from db.models.stock import StockLevel
 from db.types import Actor, OutboxState
-from tests.conftest import NOW, POSTGRES_URL, _administer, _url
+from tests.conftest import NOW
 from tests.factories import make_item, make_location, make_supplier, make_users
 from tests.fault.process import ROOT, Server
+from tests.postgres import POSTGRES_URL, administer, postgres_url
 from tools.clock import SystemClock
 from tools.identity.service import actor_by_login, create_api_key
 from tools.purchasing.service.drafting import draft
@@ -221,16 +222,16 @@ class Builder:
     def close(self) -> None:
         """Drop the databases."""
         for name in reversed(self._databases):
-            _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _url(self, folder: Path, *, is_template: bool = False) -> str:
         if self.kind == "sqlite":
             return f"sqlite:///{folder}/quartermaster.db"
         name = f"qm_fault_{uuid.uuid4().hex[:12]}"
         source = "" if is_template else f' TEMPLATE "{make_url(self._template_url).database}"'
-        _administer(f'CREATE DATABASE "{name}"{source}')
+        administer(f'CREATE DATABASE "{name}"{source}')
         self._databases.append(name)
-        return _url(name)
+        return postgres_url(name)
 
 
 def has_postgres() -> bool:

@@ -20,9 +20,13 @@ from typing import Any
 
 from sqlalchemy import text
 
+from db.types import DocumentFormat
 from tests.fault.history import History, breaks
 from tests.fault.house import Builder, House, await_delivered, end_leases, has_postgres
 from tests.fault.process import Server
+from tests.fault.supplier_stub import SupplierStub
+from tools.suppliers.core import Way
+from tools.suppliers.service import set_delivery
 
 APPROVALS_PER_S = 5.0
 TURNS_PER_S = 5.0
@@ -33,6 +37,8 @@ MOST_MB_PER_MIN = 1.0
 MOST_STORE_MB = 200.0
 PLANNERS = 4
 GOODS = 400
+TELL_EVERY_S = 15.0
+SECRET = "a secret of sixteen or more"
 
 
 @dataclass
@@ -41,6 +47,7 @@ class Soak:
 
     house: House
     history: History
+    supplier: SupplierStub
     seconds: float
     server: Server = field(init=False)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -48,16 +55,30 @@ class Soak:
     seen: Counter[str] = field(default_factory=Counter)
     turn_seconds: list[float] = field(default_factory=list)
     memory: list[list[tuple[float, float]]] = field(default_factory=list)
+    told_s: float = 0.0
 
     def __post_init__(self) -> None:
-        self.server = self.house.server(QM_LOG_LEVEL="WARNING", QM_CHAT_WORKERS="4")
+        self.server = self.house.server(
+            QM_LOG_LEVEL="WARNING", QM_CHAT_WORKERS="4",
+            QM_WEBHOOK_SECRETS=json.dumps({"S0": SECRET, "S1": SECRET}),
+            QM_WEBHOOK_ALLOWED_HOSTS='["127.0.0.1"]',
+        )  # fmt: skip
+        system, adam = self.house.system, self.house.actor("adam")
+        for code in ("S0", "S1"):  # the others take files from the folder
+            way = Way("webhook", self.supplier.url, DocumentFormat.JSON)
+            with system.database.write() as session:
+                set_delivery(
+                    session, code, way=way, actor=adam, clock=system.clock,
+                    open_to=("127.0.0.1",),
+                )  # fmt: skip
 
     def run(self) -> dict[str, Any]:
         """Work, stop, check; returns the report."""
         self._start()
         threads = [
-            threading.Thread(target=work) for work in (self._approve, self._approve, self._import)
+            threading.Thread(target=self._approve, args=(login,)) for login in ("mona", "mark")
         ]
+        threads.append(threading.Thread(target=self._import))
         threads += [threading.Thread(target=self._talk, args=(n,)) for n in range(PLANNERS)]
         for thread in threads:
             thread.start()
@@ -95,10 +116,16 @@ class Soak:
 
     def _measure(self) -> None:
         self.memory[-1].append((time.monotonic(), self.server.rss_mb()))
+        if time.monotonic() >= self.told_s + TELL_EVERY_S:
+            self.told_s = time.monotonic()
+            seen = ", ".join(f"{count} {name}" for name, count in sorted(self.seen.items()))
+            rss = self.memory[-1][-1][1]
+            sys.stdout.write(f"{time.strftime('%H:%M:%S')} {seen}; {rss:.0f} MB\n")
+            sys.stdout.flush()
 
-    def _approve(self) -> None:
-        """Ask for orders and decide about them; two people do, together five a second."""
-        caller = self.server.as_("mona")
+    def _approve(self, login: str) -> None:
+        """Ask for orders and decide about them; two people do, together five a second at most."""
+        caller = self.server.as_(login)
         while not self.ended.is_set():
             started_s = time.monotonic()
             asked = self.house.ask(round(APPROVALS_PER_S / 2 + 0.1))
@@ -150,6 +177,7 @@ class Soak:
 
     def _report(self) -> dict[str, Any]:
         seconds = sorted(self.history.seconds())
+        accepted = [{"key": key} for key, found in self.supplier.orders.items() for _ in found]
         return {
             "seconds": round(self.seconds),
             "seen": dict(self.seen),
@@ -160,7 +188,8 @@ class Soak:
             "rss_mb_per_min": round(_slope(self.memory), 2),
             "rss_mb": round(self.memory[-1][-1][1]),
             "store_mb": round(_store_mb(self.house), 1),
-            "breaks": breaks(self.house, self.history),
+            "supplier_orders": self.supplier.booked,
+            "breaks": breaks(self.house, self.history, accepted),
         }
 
 
@@ -206,7 +235,8 @@ def main() -> int:
             try:
                 house = builder.house()
                 history = History(Path(folder) / "history.jsonl")
-                reports[kind] = Soak(house, history, 60 * chosen.minutes).run()
+                with SupplierStub("dedupe") as stub:
+                    reports[kind] = Soak(house, history, stub, 60 * chosen.minutes).run()
                 house.close()
             finally:
                 builder.close()
