@@ -119,7 +119,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_acknowledged(
 ) -> None:
     pile = sqlite_house.ask(24)
     sqlite_house.close()
-    with _small_disk(sqlite_house) as ballast, sqlite_house.server(**IMPATIENT) as server:
+    with small_disk(sqlite_house) as ballast, sqlite_house.server(**IMPATIENT) as server:
         caller = server.as_("mona")
         history.decide(caller, pile[0])
         free = psutil.disk_usage(str(ballast.parent)).free
@@ -139,7 +139,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_acknowledged(
 
 
 @contextmanager
-def _small_disk(house: House) -> Iterator[Path]:
+def small_disk(house: House) -> Iterator[Path]:
     """Move a house onto a disk of 128 MB; gives the file to fill it with."""
     disk = house.folder.with_name(f"{house.folder.name}-disk")
     disk.mkdir()

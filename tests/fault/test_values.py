@@ -1,7 +1,7 @@
 """Time, money and text at their edges, the same on both databases."""
 
-import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -9,13 +9,17 @@ from typing import cast
 import pytest
 from sqlmodel import col, select
 
+from agent import records
+from agent.conversation import Conversations
 from db.models.catalog import ExchangeRate, Item, SupplierItem
+from db.models.conversation import Run
 from db.models.purchasing import Approval, PurchaseOrder
 from db.session import Database
-from db.types import OrderState
+from db.types import OrderState, RunState
 from tests.conftest import NOW
 from tests.factories import make_item, make_supplier
 from tests.factories_orders import Desk
+from tests.fakes import FAKE_TOOLS, ScriptedChatModel
 from tools.audit.service import verify
 from tools.cases.service import today_of
 from tools.clock import Clock, FixedClock, SystemClock
@@ -179,10 +183,25 @@ def test_each_hour_of_the_year_falls_on_one_day_and_the_days_are_365() -> None:
     assert odd == {"2026-03-29": 23, "2026-10-25": 25}
 
 
-def tree_hash(folder: Path) -> str:
-    """Return a hash of every file's name and content below a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        digest.update(str(path.relative_to(folder)).encode())
-        digest.update(path.read_bytes() if path.is_file() else b"")
-    return digest.hexdigest()
+def test_a_dead_workers_thread_is_free_after_a_minute(database: Database, tmp_path: Path) -> None:
+    desk = Desk(database, tmp_path / "outgoing")
+    paul, memory = desk.world.actors["paul"], tmp_path / "memory.db"
+    with closing(
+        Conversations(
+            database, chat_model=ScriptedChatModel("Hello."), clock=desk.clock,
+            company=desk.company, checkpoints=memory, tools=FAKE_TOOLS,
+        )
+    ) as agent:  # fmt: skip
+        run = agent.post(paul, agent.create_thread(paul), "hello")
+        lease = timedelta(seconds=60)
+        with database.write() as session:
+            assert records.claim(session, run, holder="dead", now=desk.clock.now(), lease=lease)
+
+        desk.clock.at += timedelta(seconds=59)
+        assert agent.recover() == 0
+        desk.clock.at += timedelta(seconds=2)
+        assert agent.recover() == 1
+        agent.execute(run)
+
+    with database.read() as session:
+        assert session.exec(select(Run.state)).one() is RunState.COMPLETED
