@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import socket
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +11,15 @@ from typing import Any
 
 import hypothesis
 import pytest
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from db import schema
 from db.session import Database
+from tests.postgres import POSTGRES_URL, SharedDatabase, drop_postgres, new_postgres
 from tools.clock import FixedClock
 
-POSTGRES_URL = os.environ.get("QM_TEST_POSTGRES_URL", "")  # noqa: TID251
 IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")  # noqa: TID251
 # The same examples on every run of CI: a new find belongs on a developer's desk, not in a landing.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -115,15 +113,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(worker_id: str) -> Iterator[str]:
-    """A PostgreSQL database with the schema, used as a template; dropped at the end."""
-    name = f"qm_template_{worker_id}_{uuid.uuid4().hex[:8]}"
-    _administer(f'CREATE DATABASE "{name}"')
-    database = Database(_url(name))
+def shared_postgres() -> Iterator[SharedDatabase]:
+    """A PostgreSQL database with the schema, emptied between tests; dropped at the end."""
+    template = new_postgres()
+    database = Database(template)
     schema.metadata().create_all(database.engine)
     database.close()
-    yield name
-    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+    shared = SharedDatabase(template)
+    yield shared
+    shared.close()
+    drop_postgres(template)
 
 
 @pytest.fixture(
@@ -136,7 +135,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     elif not POSTGRES_URL:
         pytest.skip("no PostgreSQL: QM_TEST_POSTGRES_URL is not set")
     else:
-        yield from _postgres(request.getfixturevalue("postgres_template"))
+        yield from _postgres(request.getfixturevalue("shared_postgres"))
 
 
 @pytest.fixture
@@ -150,7 +149,7 @@ def postgres_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty PostgreSQL database, for what only a server does; mark the test ``postgres``."""
     if not POSTGRES_URL:
         pytest.skip("no PostgreSQL: QM_TEST_POSTGRES_URL is not set")
-    yield from _postgres(request.getfixturevalue("postgres_template"))
+    yield from _postgres(request.getfixturevalue("shared_postgres"))
 
 
 @pytest.fixture
@@ -168,33 +167,8 @@ def _sqlite(template: Path, tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def _postgres(template: str) -> Iterator[Database]:
-    url = new_postgres(template=_url(template))
-    opened = Database(url, session_info=AUDIT_INFO)
+def _postgres(shared: SharedDatabase) -> Iterator[Database]:
+    opened = Database(shared.take(), session_info=AUDIT_INFO)
     yield opened
     opened.close()
-    drop_postgres(url)
-
-
-def new_postgres(*, template: str = "") -> str:
-    """Make a database on the test server, empty or as a copy; return its address."""
-    name = f"qm_{uuid.uuid4().hex[:12]}"
-    copied = f' TEMPLATE "{make_url(template).database}"' if template else ""
-    _administer(f'CREATE DATABASE "{name}"{copied}')
-    return _url(name)
-
-
-def drop_postgres(url: str) -> None:
-    """Drop a database of the test server."""
-    _administer(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
-
-
-def _url(name: str) -> str:
-    return make_url(POSTGRES_URL).set(database=name).render_as_string(hide_password=False)
-
-
-def _administer(statement: str) -> None:
-    engine = Database(POSTGRES_URL).engine.execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+    shared.give_back()

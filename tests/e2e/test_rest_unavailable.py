@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from db.session import Database
-from tests.conftest import POSTGRES_URL, drop_postgres, new_postgres
 from tests.factories_rest import Door, eventually, make_template, open_door
+from tests.postgres import POSTGRES_URL, drop_postgres, new_postgres
 
 
 @pytest.fixture

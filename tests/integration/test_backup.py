@@ -25,9 +25,10 @@ from db.models.audit import AuditEvent
 from db.models.purchasing import Outbox
 from db.session import Database
 from db.types import OutboxState
-from tests.conftest import NOW, POSTGRES_URL, drop_postgres, new_postgres
+from tests.conftest import NOW
 from tests.factories import WorldP, make_world_p
 from tests.factories_orders import Desk
+from tests.postgres import POSTGRES_URL, drop_postgres, new_postgres
 from tools.audit import service as audit
 from tools.audit.gateway.anchors import AnchorFile, anchor
 from tools.audit.service import verify

@@ -11,8 +11,9 @@ from api.backup.create import create
 from api.bootstrap import System, build_system
 from api.cli.doctor_house import house_checks
 from api.settings import Settings
-from tests.conftest import NOW, POSTGRES_URL, drop_postgres, new_postgres
+from tests.conftest import NOW
 from tests.factories import WorldP, make_world_p
+from tests.postgres import POSTGRES_URL, drop_postgres, new_postgres
 from tools.audit import service as audit
 from tools.audit.gateway.anchors import AnchorFile, anchor
 from tools.clock import FixedClock

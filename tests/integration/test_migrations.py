@@ -25,8 +25,9 @@ from db.models.conversation import Message
 from db.models.purchasing import ApprovalSignature, Outbox, PurchaseOrder
 from db.session import Database
 from db.types import OrderState, OutboxState
-from tests.conftest import AUDIT_INFO, POSTGRES_URL, drop_postgres, new_postgres
+from tests.conftest import AUDIT_INFO
 from tests.factories_revisions import REVISIONS, populate, rows_of
+from tests.postgres import POSTGRES_URL, drop_postgres, new_postgres
 from tools.audit.service import verify
 
 ROOT = Path(__file__).parents[2]

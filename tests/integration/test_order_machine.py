@@ -43,9 +43,10 @@ from db.types import (
     OutboxState,
     ReceiptKind,
 )
-from tests.conftest import AUDIT_INFO, POSTGRES_URL, drop_postgres, new_postgres
+from tests.conftest import AUDIT_INFO
 from tests.factories import day, make_item
 from tests.factories_orders import Desk
+from tests.postgres import POSTGRES_URL, drop_postgres, new_postgres
 from tools.errors import ExternalError, QuartermasterError
 from tools.outbox.gateway import DropFolder
 from tools.purchasing.core.answers import AnswerCode, AnswerLine
