@@ -42,7 +42,7 @@ TITLE = "Quartermaster"
 V1 = (
     threads, approvals, policy, inbound, items, orders, overview, supply, sessions, users,
 )  # fmt: skip
-API_VERSION = "1.0.0"  # of the surface: grows with additive changes, /v1 stays
+API_VERSION = "1.1.0"  # of the surface: grows with additive changes, /v1 stays
 MOST_CONNECTIONS = 1_000
 DESCRIPTION = "Inventory operations: tools compute, the agent drafts, a person decides."
 

@@ -148,3 +148,17 @@ def test_the_transcript_of_the_readme_is_what_the_program_prints(demo: tuple[Pat
     assert blocks
     for block in blocks:
         assert _matches(["...", *block.splitlines()], printed.splitlines()), printed
+
+
+def test_the_tests_that_the_readme_names_exist() -> None:
+    named = set(re.findall(r"`(?:[a-z0-9]+/)?(test_[a-z_]+)`", (ROOT / "README.md").read_text()))
+
+    assert named
+    assert named <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    pages = [page for page in DOCUMENTS if page.parent.name == "docs"]
+    assert [page.name for page in pages if f"(docs/{page.name})" not in readme] == []
