@@ -34,9 +34,8 @@ def list_answers(
         from db.types import AnswerState
         from tools.purchasing.service import answering, reading
 
-        shell.actor()
         state = None if is_all else AnswerState.PROPOSED
-        with shell.system.database.read() as session:
+        with shell.reading(shell.actor()) as session:
             found = answering.list_answers(session, order=order, state=state)
             currencies = [reading.get_order(session, one.order_number).currency for one in found]
         pairs = list(zip(found, currencies, strict=True))
@@ -88,16 +87,20 @@ def _decide(
     keep_balance: bool = False,
 ) -> None:
     with terminal(as_login=as_login, is_json=is_json) as shell:
+        from api.cli.decide import sign_with_password
         from api.cli.supply import tell_order
         from tools.purchasing.service import accepting, answering
 
         actor, system = shell.actor(), shell.system
-        with system.database.write() as session:
+        with system.database.read() as session:
             seen = answering.get_answer(session, number)
+            must_sign = accept and accepting.asks_for_signature(session, seen)
+        is_signed = must_sign and sign_with_password(shell, actor)
+        with system.database.write() as session:
             outcome = accepting.decide_answer(
                 session, number=seen.number, version=version or seen.version, accept=accept,
                 actor=actor, clock=system.clock, company=system.company, reason=reason,
-                keep_balance=keep_balance,
+                keep_balance=keep_balance, reauthenticated=is_signed,
             )  # fmt: skip
         tell_order(shell, outcome.order)
 

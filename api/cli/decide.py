@@ -54,7 +54,6 @@ def approvals(
 ) -> None:
     """List the orders that wait for a decision."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        shell.actor()
         show_approvals(shell, state=state)
 
 
@@ -66,7 +65,7 @@ def show_approvals(shell: Terminal, *, state: str) -> None:
     if state not in (*names, "all"):
         usage_error(f"{state!r} is not one of {', '.join(names)}, all")
     wanted = None if state == "all" else ApprovalState(state)
-    with shell.system.database.read() as session:
+    with shell.reading(shell.actor()) as session:
         found = approving.list_approvals(session, state=wanted)
     if shell.is_json:
         from api.routes.approvals import approval_json
@@ -92,7 +91,7 @@ def approve(
     with terminal(as_login=as_login, is_json=is_json) as shell:
         must_ask = _must_ask(shell, is_sure=is_sure, version=version)
         actor = shell.actor()
-        view = read(shell, number)
+        view = read(shell, number, actor)
         _refuse_another_version(view, version)
         if not is_json:
             show_facts(shell, view)
@@ -115,7 +114,7 @@ def reject(
         if must_ask and not _can_ask(shell):
             usage_error("without a question it needs --version N: the version that you read")
         actor = shell.actor()
-        view = read(shell, number)
+        view = read(shell, number, actor)
         _refuse_another_version(view, version)
         if must_ask and view.state == ApprovalState.PENDING:
             show_facts(shell, view)
@@ -142,7 +141,7 @@ def settle(
 
     system = shell.system
     must_sign = decision is Decision.APPROVE and view.needs_reauthentication
-    is_signed = must_sign and _confirm(shell, actor)
+    is_signed = must_sign and sign_with_password(shell, actor)
     refused: QuartermasterError | None = None
     with system.database.write() as session:
         try:
@@ -168,21 +167,22 @@ def settle(
     return Settled(outcome, deliveries, order.state.value, narration)
 
 
-def _confirm(shell: Terminal, actor: "Actor") -> bool:
+def sign_with_password(shell: Terminal, actor: "Actor") -> bool:
     """Let the person type their password; True once it is theirs, a wrong one is counted."""
-    from tools.identity import service as identity
+    from tools.identity import passwords
 
     if not _can_ask(shell):
         return False  # the refusal says what is missing
     password = typer.prompt(f"Password of {actor.login}, to sign", hide_input=True, err=True)
     clock = shell.system.clock
     with shell.system.database.read() as session:
-        question = identity.ask_password(session, clock, user_id=actor.user_id)
+        question = passwords.ask_password(session, clock, user_id=actor.user_id)
+    passwords.refuse_given(question)
     is_right = question.fits(password)
     with shell.system.database.write() as session:
-        identity.note_password(session, question, is_right=is_right, clock=clock)
+        passwords.note_password(session, question, is_right=is_right, clock=clock)
     if not is_right:
-        raise identity.wrong_password(question)
+        raise passwords.wrong_password(question)
     return True
 
 
@@ -202,6 +202,8 @@ def _narrate(system: "System", number: str) -> str:
 
 def _shown(view: "ApprovalView") -> dict[str, Any]:
     """The request as the screens take it; machines get the shape of the REST door."""
+    from tools.purchasing.core.views import needs_spoken
+
     order = view.order
     return {
         "approval_id": view.number,
@@ -220,6 +222,9 @@ def _shown(view: "ApprovalView") -> dict[str, Any]:
         "note": order.note,
         "rule": view.rule,
         "approver_role": view.required_role,
+        "needs": needs_spoken(
+            view.required_role, view.required_signatures, [one.name for one in view.signatures]
+        ),
         "requested_by": view.requested_by,
         "requested_at": jsonable(view.requested_at),
         "expires_at": jsonable(view.expires_at),
@@ -257,11 +262,11 @@ def _signed(view: "ApprovalView") -> list[tuple[str, str]]:
     return block
 
 
-def read(shell: Terminal, number: str) -> "ApprovalView":
-    """Return the request as it stands."""
+def read(shell: Terminal, number: str, actor: "Actor") -> "ApprovalView":
+    """Return the request as it stands, if the actor may see it."""
     from tools.approvals import service as approving
 
-    with shell.system.database.read() as session:
+    with shell.reading(actor) as session:
         return approving.get_approval(session, number)
 
 

@@ -45,7 +45,7 @@ def answered_once(
     """
     keyed = KeyedRequest(
         actor=actor, key=parse_key(key), target=f"POST {request.url.path}"[:200],
-        body=body.model_dump(mode="json"),
+        body=body.model_dump(mode="json", exclude={"password"}),
     )  # fmt: skip
     with system.database.write() as session:
         answer = answer_once(

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Request, Response
 from sqlmodel import Session
 
 from api import worker
+from api.auth import confirm_person
 from api.dependencies import ActorDep, BackgroundDep, DeciderDep, DrafterDep, ReceiverDep, SystemDep
 from api.routes.examples import answers
 from api.routes.once import IdempotencyKey, answered_once
@@ -30,6 +31,7 @@ from api.routes.supply_shapes import (
 from tools.errors import InvalidInput
 from tools.purchasing.service import accepting, answering, closing, reading, receiving, reversing
 from tools.purchasing.service.rows import load
+from tools.reach.service import look_as
 
 router = APIRouter(tags=["supply"])
 
@@ -46,7 +48,7 @@ _CODES = ("not_found", "forbidden", "conflict")
 def list_receipts(system: SystemDep, actor: ActorDep, number: Number) -> dict[str, Any]:
     """Show everything that came and went of an order."""
     with system.database.read() as session:
-        answering.check_scope(session, load(session, number), actor)
+        look_as(session, actor)
         rows = reversing.receipts_of(session, number)
         return {
             "receipts": [
@@ -147,8 +149,8 @@ def book_return(
 def list_answers(system: SystemDep, actor: ActorDep, number: Number) -> dict[str, Any]:
     """Show what the supplier wanted otherwise than ordered, newest first."""
     with system.database.read() as session:
+        look_as(session, actor)
         order = load(session, number)
-        answering.check_scope(session, order, actor)
         found = answering.list_answers(session, order=order.number)
         return {"answers": [answer_json(one, order.currency) for one in found]}
 
@@ -196,6 +198,8 @@ def decide_answer(
     idempotency_key: IdempotencyKey = "",
 ) -> Response:
     """Accept a supplier's change as the order's next revision, or decline it."""
+    if body.password is not None:
+        confirm_person(request, actor, body.password.get_secret_value())
 
     def effect(session: Session) -> dict[str, Any]:
         order = load(session, number)
@@ -204,7 +208,7 @@ def decide_answer(
         outcome = accepting.decide_answer(
             session, number=answer, version=body.version, accept=body.accept, actor=actor,
             clock=system.clock, company=system.company, reason=body.reason,
-            keep_balance=body.keep_balance,
+            keep_balance=body.keep_balance, reauthenticated=body.password is not None,
         )  # fmt: skip
         shown = answer_json(outcome.answer, outcome.order.currency)
         return {"order": order_json(outcome.order), "answer": shown}

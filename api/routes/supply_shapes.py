@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from api.routes.orders import OrderShown
 from db.types import AnswerState, ReceiptKind
@@ -134,6 +134,10 @@ class Decided(_Body):
         default=False, description="What is left out stays open, with the day it had."
     )
     reason: Text = ""
+    password: SecretStr | None = Field(
+        default=None, max_length=256,
+        description="Your password, to accept what needs a signature: a key does not sign.",
+    )  # fmt: skip
 
 
 class Ended(_Body):

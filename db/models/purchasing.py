@@ -240,6 +240,7 @@ class SupplierAnswer(SQLModel, table=True):
     state: AnswerState = choice(AnswerState, AnswerState.PROPOSED, index=True)
     content: dict[str, Any] = document()  # line by line: quantity, price, date, substitute
     source: str = Field(default="", max_length=120)  # which message, which person
+    recorded_by_id: int | None = ref("app_user.id", nullable=True)  # who says so
     received_at: datetime = moment()
     decided_by_id: int | None = ref("app_user.id", nullable=True)
     decided_at: datetime | None = moment(nullable=True)

@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("issuer", sa.String(length=200), nullable=False),
         sa.Column("subject", sa.String(length=200), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["user_id"], ["app_user.id"], name=op.f("fk_external_identity_user_id_app_user")
         ),
@@ -166,6 +167,9 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("source", sa.String(length=120), nullable=False),
+        sa.Column(
+            "recorded_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
             "decided_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
@@ -188,6 +192,11 @@ def upgrade() -> None:
             ["purchase_order.id"],
             name=op.f("fk_supplier_answer_order_id_purchase_order"),
         ),
+        sa.ForeignKeyConstraint(
+            ["recorded_by_id"],
+            ["app_user.id"],
+            name=op.f("fk_supplier_answer_recorded_by_id_app_user"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_supplier_answer")),
         sa.UniqueConstraint("number", name=op.f("uq_supplier_answer_number")),
     )
@@ -196,6 +205,12 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_supplier_answer_order_id"), "supplier_answer", ["order_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_supplier_answer_recorded_by_id"),
+        "supplier_answer",
+        ["recorded_by_id"],
+        unique=False,
     )
     op.create_index(op.f("ix_supplier_answer_state"), "supplier_answer", ["state"], unique=False)
     op.create_table(

@@ -188,18 +188,34 @@ def needs_approver(
     changed: Iterable[LineAfter],
     now: Mapping[str, LineNow],
     *,
+    approved: Mapping[str, tuple[int, int]],
     raises_total: bool,
     price_tolerance_bp: int,
 ) -> str:
-    """Return why somebody who could approve the order must accept a change; empty when not."""
+    """Return why somebody who could approve the order must accept a change; empty when not.
+
+    Args:
+        changed: What lines would become.
+        now: The order's lines by SKU.
+        approved: Units and unit price, minor units, that people approved, by SKU; a line that is
+            not in it is compared with what it is now.
+        raises_total: Whether the total grows beyond what was approved.
+        price_tolerance_bp: How far a price may move from what was approved, basis points.
+    """
     if raises_total:
         return "it raises the total beyond what was approved"
     for line in changed:
         if line.substitute:
             return f"it sends {line.substitute!r} instead of {line.sku!r}"
-        was = now[line.sku].unit_price_minor
-        if moved_bp(was, line.unit_price_minor) > price_tolerance_bp:
-            return f"it moves the price of {line.sku!r} by more than {price_tolerance_bp / 100:g} %"
+        was = now[line.sku]
+        units, price_minor = approved.get(line.sku, (was.ordered_units, was.unit_price_minor))
+        is_moved = line.unit_price_minor != was.unit_price_minor
+        if is_moved and moved_bp(price_minor, line.unit_price_minor) > price_tolerance_bp:
+            more = f"more than {price_tolerance_bp / 100:g} %"
+            return f"it moves the price of {line.sku!r} by {more} from what was approved"
+        ordered_units = was.received_units + was.short_closed_units + line.open_units
+        if ordered_units > max(was.ordered_units, units):
+            return f"it orders more of {line.sku!r} than was approved"
     return ""
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
-from db.models.purchasing import Approval, PurchaseOrder, PurchaseOrderLine, SupplierAnswer
+from db.models.purchasing import PurchaseOrder, PurchaseOrderLine, SupplierAnswer
 from db.types import (
     Actor,
     ActorKind,
     AnswerState,
-    ApprovalState,
     OrderState,
     Permission,
 )
@@ -37,13 +36,21 @@ from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.quantities import check_amount
 from tools.purchasing.core.states import AWAITED
 from tools.purchasing.core.views import OrderView
-from tools.purchasing.service.answer_policy import check_authority, check_caps, check_changes
+from tools.purchasing.service.answer_policy import (
+    approved_last,
+    approved_lines,
+    check_authority,
+    check_caps,
+    check_changes,
+    check_rules,
+)
 from tools.purchasing.service.answering import (
     AnswerView,
     answer_view,
     check_scope,
     load_answer,
 )
+from tools.purchasing.service.authority import needs_reauthentication
 from tools.purchasing.service.promises import lines_now, put_promises
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.rows import content_of, lines_of, load, stale, step, write_revision
@@ -69,6 +76,7 @@ def decide_answer(
     company: Company,
     reason: str = "",
     keep_balance: bool = False,
+    reauthenticated: bool = False,
 ) -> AnswerOutcome:
     """Accept a supplier's proposal as the order's next revision, or decline it.
 
@@ -85,6 +93,7 @@ def decide_answer(
         reason: Why; needed to decline.
         keep_balance: What the supplier leaves out of a line stays open, with the day it had,
             instead of leaving the order.
+        reauthenticated: The door has just checked the person's password.
 
     Raises:
         NotFound: There is no such answer.
@@ -106,7 +115,7 @@ def decide_answer(
     if accept:
         _accept(
             session, order, row, actor=person, clock=clock, company=company, reason=reason,
-            keep_balance=keep_balance,
+            keep_balance=keep_balance, reauthenticated=reauthenticated,
         )  # fmt: skip
     else:
         step(
@@ -115,6 +124,15 @@ def decide_answer(
             told={"answer": row.number},
         )  # fmt: skip
     return AnswerOutcome(views(session, [order])[0], answer_view(session, row))
+
+
+def asks_for_signature(session: Session, seen: AnswerView) -> bool:
+    """Whether whoever accepts an answer may have to give their password: an item asks for it."""
+    order = load(session, seen.order_number)
+    named = [line.substitute for line in seen.lines if line.substitute]
+    return needs_reauthentication(session, order) or any(
+        resolve_item(session, sku).signature_required for sku in named
+    )
 
 
 def _person(session: Session, actor: Actor) -> Actor:
@@ -171,6 +189,7 @@ def _accept(
     company: Company,
     reason: str,
     keep_balance: bool,
+    reauthenticated: bool,
 ) -> None:
     now = lines_now(session, order)
     changed = _changed(row, now, keep_balance=keep_balance)
@@ -180,16 +199,25 @@ def _accept(
         _apply(session, order, now[one.sku], one)
     total = sum(line.amount_minor for line, _ in lines_of(session, order.id))
     check_amount(total, f"order {order.number!r}", order.currency)
-    raises = total > max(order.total_minor, _approved_minor(session, order))
+    approval = approved_last(session, order)
+    raises = total > max(order.total_minor, approval.total_minor if approval else 0)
     why = needs_approver(
         changed, now,
+        approved=approved_lines(session, order, approval),
         raises_total=raises,
         price_tolerance_bp=policy.price_tolerance_bp,
     )  # fmt: skip
     before_minor, order.total_minor = order.total_minor, total
     session.flush()
+    check_scope(session, order, actor)  # of what comes instead, too
     if why:
-        check_authority(session, policy, order, actor=actor, company=company, why=why)
+        check_authority(
+            session, policy, order, actor=actor, company=company, why=why,
+            recorded_by_id=row.recorded_by_id,
+        )  # fmt: skip
+        check_rules(
+            session, policy, order, actor=actor, reason=reason, reauthenticated=reauthenticated
+        )
     if raises:
         check_caps(session, policy, order, clock=clock, company=company)
     _write(session, order, row, actor=actor, clock=clock, reason=reason, before_minor=before_minor)
@@ -262,14 +290,6 @@ def _add_line(session: Session, order: PurchaseOrder, then: LineAfter) -> None:
     session.add(line)
     session.flush()
     put_promises(session, line, then.promises)
-
-
-def _approved_minor(session: Session, order: PurchaseOrder) -> int:
-    """Return the total that people approved when the order left."""
-    statement = select(func.max(Approval.total_minor)).where(
-        Approval.order_id == order.id, Approval.state == ApprovalState.APPROVED
-    )
-    return session.exec(statement).one() or 0
 
 
 def _write(

@@ -36,6 +36,7 @@ from tools.purchasing.core.views import OrderView
 from tools.purchasing.service.promises import lines_now, put_promises
 from tools.purchasing.service.reading import views
 from tools.purchasing.service.rows import lines_of, load, step
+from tools.reach.service import orders_here
 from tools.text import plain_line, plain_text
 
 _LONGEST_SOURCE = 120
@@ -158,6 +159,10 @@ def list_answers(
 ) -> list[AnswerView]:
     """Return answers, newest first; of one order or of all."""
     statement = select(SupplierAnswer).order_by(col(SupplierAnswer.id).desc()).limit(limit)
+    if seen := orders_here(session):
+        statement = statement.where(
+            col(SupplierAnswer.order_id).in_(select(PurchaseOrder.id).where(*seen))
+        )
     if order is not None:
         statement = statement.where(SupplierAnswer.order_id == load(session, order).id)
     if state is not None:
@@ -313,7 +318,7 @@ def _take(
         "note": note,
         "seen": {sku: line.received_units for sku, line in now.items()},
     }
-    row = _propose(session, order, content, source=source, at=clock.now())
+    row = _propose(session, order, content, source=source, actor=actor, at=clock.now())
     step(
         session, order, OrderState.CHANGED, actor=actor, action="order.changed", at=clock.now(),
         reason=note, told={**told, "answer": row.number},
@@ -322,7 +327,13 @@ def _take(
 
 
 def _propose(
-    session: Session, order: PurchaseOrder, content: dict[str, Any], *, source: str, at: datetime
+    session: Session,
+    order: PurchaseOrder,
+    content: dict[str, Any],
+    *,
+    source: str,
+    actor: Actor,
+    at: datetime,
 ) -> SupplierAnswer:
     row = SupplierAnswer(
         number=next_number(session, "supplier_answer"),
@@ -330,6 +341,7 @@ def _propose(
         revision=order.revision,
         content=content,
         source=source,
+        recorded_by_id=actor.user_id,
         received_at=at,
     )
     session.add(row)

@@ -16,7 +16,13 @@ from tools.policy.core.policy import Policy
 from tools.policy.core.rules import WITH_REASON, Breach
 from tools.purchasing.core.authority import Rule, rule_for, two_person_rule
 from tools.purchasing.core.quantities import check_amount
-from tools.purchasing.service.policing import Ordered, broken, people_behind, unusual
+from tools.purchasing.service.policing import (
+    Ordered,
+    authors_of,
+    broken,
+    people_behind,
+    unusual,
+)
 from tools.purchasing.service.rows import lines_of
 
 _SOMEBODY_ELSE = "Somebody else must decide; the request stays open."
@@ -55,8 +61,8 @@ def approval_rule(
         order: The order.
         company: Its currency is that of limits.
         policy: The policy in force.
-        asker: Who asks: like the drafter, they do not count among the two people of an order that
-            needs two.
+        asker: Who asks: like whoever changed the order, they do not count among the two people of
+            an order that needs two.
 
     Raises:
         InvalidInput: The order's currency has no exchange rate.
@@ -77,7 +83,7 @@ def approval_rule(
         rule,
         total,
         above_minor=policy.two_person_above_minor,
-        able=len(able - {asker.user_id, order.requested_by_id}),
+        able=len(able - {asker.user_id} - authors_of(session, order, order.revision)),
         currency=company.currency,
     )
 
@@ -125,8 +131,7 @@ def check_authority(
 ) -> None:
     """Refuse an approver whose role, limit or part in the order does not allow the decision.
 
-    An order is its approver's own when they drafted it, asked for it, or wrote the revision that
-    is to be approved.
+    An order is its approver's own when they drafted it, ever asked for it, or ever changed it.
 
     Raises:
         Forbidden: It does not; the message says why, ``details['rule']`` which rule.
@@ -134,48 +139,57 @@ def check_authority(
     user = fresh(session, User, actor.user_id)
     if not can_approve(user.role):
         text = f"{with_article(user.role)} does not decide about orders"
-        raise _forbidden("role", text, approval)
+        raise _forbidden("role", text, approval.required_role)
     total = company_total(session, order, company)
     spoken = amount_spoken(total, company.currency)
     limit = policies.approval_limit(session, actor)
     if not is_within(limit, total):
         own = amount_spoken(limit or 0, company.currency)
         text = f"your limit is {own} and this order is {spoken}; it needs {_who(approval)}"
-        raise _forbidden("limit", text, approval)
+        raise _forbidden("limit", text, approval.required_role)
     is_own = user.id in people_behind(session, order, approval)
     if is_own and signatures_needed(policy, approval, total) > 1:
         text = f"two people must sign {spoken}, neither of whom asked for it or wrote it"
-        raise _forbidden("separation_of_duties", text, approval)
+        raise _forbidden("separation_of_duties", text, approval.required_role)
     if is_own and total > policy.self_approval_limit_minor:
         own = amount_spoken(policy.self_approval_limit_minor, company.currency)
         text = f"nobody approves what they asked for or wrote above {own}; this is {spoken}"
-        raise _forbidden("separation_of_duties", text, approval)
-    _check_exceptions(session, order, approval, user, policy, reason)
+        raise _forbidden("separation_of_duties", text, approval.required_role)
+    check_exceptions(
+        session, order, user=user, policy=policy, reason=reason,
+        required_role=approval.required_role,
+    )  # fmt: skip
 
 
-def _check_exceptions(
+def check_exceptions(
     session: Session,
     order: PurchaseOrder,
-    approval: Approval,
+    *,
     user: User,
     policy: Policy,
     reason: str,
+    required_role: str,
 ) -> None:
-    """Refuse what needs a manager from anybody below, and what needs a reason without one."""
+    """Refuse what needs a manager from anybody below, and what needs a reason without one.
+
+    Raises:
+        Forbidden: ``details['rule']`` says which rule.
+    """
     supplier = fresh(session, Supplier, order.supplier_id)
     is_manager = rank(user.role) >= rank(Role.MANAGER)
     if not supplier.is_approved and not is_manager:
         text = f"{supplier.name!r} is not an approved supplier; a manager must decide"
-        raise _forbidden("supplier", text, approval)
+        raise _forbidden("supplier", text, required_role)
     for breach in unusual_lines(session, policy, order, supplier):
         if breach.needs_manager and not is_manager:
-            raise _forbidden(breach.rule, f"{breach.sentence}; a manager must decide", approval)
+            text = f"{breach.sentence}; a manager must decide"
+            raise _forbidden(breach.rule, text, required_role)
         if not reason:
             raise broken(breach.rule, f"{breach.sentence}; it needs a reason", WITH_REASON)
 
 
-def _forbidden(rule: str, text: str, approval: Approval) -> Forbidden:
-    return broken(rule, text, _SOMEBODY_ELSE, required_role=approval.required_role)
+def _forbidden(rule: str, text: str, required_role: str) -> Forbidden:
+    return broken(rule, text, _SOMEBODY_ELSE, required_role=required_role)
 
 
 def _who(approval: Approval) -> str:

@@ -13,6 +13,7 @@ from tools.clock import Clock
 from tools.errors import Conflict, Forbidden, NotFound, QuartermasterError, Stale
 from tools.purchasing.core.content import is_same
 from tools.purchasing.service.rows import find_approval
+from tools.purchasing.service.signing import signatures_of
 from tools.purchasing.service.timing import steady
 from tools.reach.service import orders_here
 
@@ -61,9 +62,24 @@ def check_open(
     seen_other = fingerprint is not None and not is_same(fingerprint, approval.fingerprint)
     if approval.version == version and approval.revision == order.revision and not seen_other:
         return
+    if approval.revision == order.revision and not seen_other and version < approval.version:
+        raise _signed_meanwhile(session, approval, order)
     raise Stale(
         f"approval {approval.number!r} changed since you saw it: it is about revision "
         f"{approval.revision} of {order.number!r} now",
+        next_step="Look at it again before you decide.",
+        details=_current(approval, order),
+    )
+
+
+def _signed_meanwhile(session: Session, approval: Approval, order: PurchaseOrder) -> Stale:
+    """Return the refusal of who saw an open request before somebody signed it.
+
+    Nothing else moves the version of an open request.
+    """
+    names = " and ".join(one.printed_name for one in signatures_of(session, approval))
+    return Stale(
+        f"{names or 'somebody'} signed approval {approval.number!r} meanwhile",
         next_step="Look at it again before you decide.",
         details=_current(approval, order),
     )

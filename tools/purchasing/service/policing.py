@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, true
+from sqlalchemy import ColumnElement, CompoundSelect, bindparam, exists, func, or_, true, union
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Supplier
@@ -16,6 +17,7 @@ from db.models.purchasing import (
     PurchaseOrderRevision,
     SupplierAnswer,
 )
+from db.once import once
 from db.types import AnswerState, ApprovalState, OrderState
 from tools.company import Company
 from tools.errors import Forbidden
@@ -30,7 +32,6 @@ from tools.policy.core.rules import (
 )
 from tools.purchasing.core.views import Check
 from tools.purchasing.service.coverage import daily_demand
-from tools.purchasing.service.rows import revision_of
 
 _NEVER_LEFT = (
     OrderState.DRAFT, OrderState.PENDING_APPROVAL, OrderState.APPROVED, OrderState.CANCELLED,
@@ -48,6 +49,13 @@ class Ordered:
     unit_price_minor: int
 
 
+_AUTHORS: CompoundSelect[tuple[int | None]] = union(
+    select(PurchaseOrderRevision.created_by_id).where(
+        col(PurchaseOrderRevision.order_id) == bindparam("order_id"),
+        col(PurchaseOrderRevision.revision) <= bindparam("revision"),
+    ),
+    select(Approval.requested_by_id).where(col(Approval.order_id) == bindparam("order_id")),
+)
 _APPROVED_COUNT = (
     select(func.count()).select_from(Approval).where(col(Approval.consumed_at) > bindparam("since"))
 )
@@ -187,10 +195,24 @@ def refuse_raise(
 
 
 def people_behind(session: Session, order: PurchaseOrder, approval: Approval) -> set[int]:
-    """Return the ids of whoever drafted an order, wrote its revision or asked for the approval."""
-    author_id = revision_of(session, order).created_by_id
-    ids = {order.requested_by_id, author_id, approval.requested_by_id}
-    return {one for one in ids if one is not None}
+    """Return the ids of everybody behind an order: whoever changed it counts as its owner.
+
+    That is who drafted it, wrote any of its revisions up to the approval's, or ever asked for an
+    approval of it. Who accepted a supplier's answer later signed for that and is no author.
+    """
+    return authors_of(session, order, approval.revision) | {approval.requested_by_id}
+
+
+def authors_of(session: Session, order: PurchaseOrder, revision: int) -> set[int]:
+    """Return who drafted an order, asked for an approval, or wrote a revision up to this one."""
+    asked = {"order_id": order.id, "revision": revision}
+    written = once(
+        session,
+        ("authors", order.id, revision),
+        lambda: set(session.execute(_AUTHORS, asked).scalars()),
+        of=(PurchaseOrderRevision,),  # an asker never changes, and a new one is known to who asks
+    )
+    return {one for one in {order.requested_by_id, *written} if one is not None}
 
 
 def broken(rule: str, text: str, next_step: str, **details: object) -> Forbidden:
@@ -227,10 +249,18 @@ def _cap_breaches(
 
 
 def _is_behind(user_id: int) -> ColumnElement[bool]:
+    """Whether a person is among ``people_behind`` an order and its approval, in SQL."""
+    asked, wrote = aliased(Approval), aliased(PurchaseOrderRevision)
     return or_(
         col(PurchaseOrder.requested_by_id) == user_id,
-        col(Approval.requested_by_id) == user_id,
-        col(PurchaseOrderRevision.created_by_id) == user_id,
+        exists().where(
+            col(asked.order_id) == col(Approval.order_id), col(asked.requested_by_id) == user_id
+        ),
+        exists().where(
+            col(wrote.order_id) == col(Approval.order_id),
+            col(wrote.revision) <= col(Approval.revision),
+            col(wrote.created_by_id) == user_id,
+        ),
     )
 
 
@@ -243,11 +273,6 @@ def _approved_minor(
             func.coalesce(func.sum(amount // _HALF), 0), func.coalesce(func.sum(amount % _HALF), 0)
         )
         .join(PurchaseOrder, col(PurchaseOrder.id) == col(Approval.order_id))
-        .join(
-            PurchaseOrderRevision,
-            (col(PurchaseOrderRevision.order_id) == col(Approval.order_id))
-            & (col(PurchaseOrderRevision.revision) == col(Approval.revision)),
-        )
         .where(
             col(Approval.consumed_at) > since,
             col(Approval.state) == ApprovalState.APPROVED,
@@ -275,11 +300,6 @@ def _raised(
             col(PurchaseOrder.total_minor),
         )
         .join(Approval, col(Approval.order_id) == col(PurchaseOrder.id))
-        .join(
-            PurchaseOrderRevision,
-            (col(PurchaseOrderRevision.order_id) == col(Approval.order_id))
-            & (col(PurchaseOrderRevision.revision) == col(Approval.revision)),
-        )
         .where(
             col(Approval.state) == ApprovalState.APPROVED,
             col(Approval.consumed_at).is_not(None),
