@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from db.session import Database
-from tests.factories import NOW, day, make_item
+from tests.conftest import NOW
+from tests.factories import day, make_item
 from tests.factories_orders import Desk
 from tests.integration.test_answers import answer, decide
 from tools.errors import Conflict, Forbidden

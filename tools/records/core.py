@@ -3,7 +3,7 @@
 For whoever holds them against something else: the audit trail above all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
@@ -109,6 +109,35 @@ class UserRow(NamedTuple):
     is_active: bool
 
 
+class BookingRow(NamedTuple):
+    """Wrong goods, a return or a counter-entry; ``of_units`` is what a counter-entry reverses."""
+
+    reference: str
+    kind: str
+    units: int
+    rejected_units: int
+    of_units: int | None = None
+
+
+class AnswerRow(NamedTuple):
+    """A supplier's answer that was proposed to a person."""
+
+    number: str
+    order: str
+    state: str
+    decided_by: str | None
+    result_revision: int | None
+
+
+class StockDifference(NamedTuple):
+    """Stock of an item at a place that is not the sum of its movements, in stock units."""
+
+    sku: str
+    place: str
+    held_units: int
+    moved_units: int
+
+
 @dataclass(frozen=True)
 class World:
     """Everything the trail may tell of, by its public name.
@@ -124,3 +153,6 @@ class World:
     loads: Mapping[int, LoadRow] = field(default_factory=dict)
     policies: Mapping[int, PolicyRow] = field(default_factory=dict)
     users: Mapping[str, UserRow] = field(default_factory=dict)
+    bookings: Mapping[str, BookingRow] = field(default_factory=dict)
+    answers: Mapping[str, AnswerRow] = field(default_factory=dict)
+    stock_differences: Sequence[StockDifference] = ()

@@ -32,6 +32,7 @@ from db.models.purchasing import (
     Receipt,
 )
 from db.types import ReceiptKind
+from tools.records.bookings import answers, bookings, stock_differences
 from tools.records.core import (
     ApprovalRow,
     DeliveryRow,
@@ -83,6 +84,9 @@ def world(session: Session, *, seal: Seal) -> World:
         receipts=_receipts(session),
         loads={row[0]: LoadRow(*row) for row in _plain(session, Load, *LoadRow._fields)},
         policies=_policies(session, seal),
+        bookings=bookings(session),
+        answers=answers(session, numbers, logins),
+        stock_differences=stock_differences(session),
         users={row[0]: UserRow(*row) for row in _plain(session, User, *UserRow._fields)},
     )
 

@@ -5,24 +5,14 @@ says the same as the trail: who approved what, for how much, what left the house
 which policy and from which file.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from db.types import ApprovalState, LoadState, OrderState, OutboxState
+from tools.audit.core.bookings import Bookings, Told
 from tools.audit.core.reading import Row, object_told
 from tools.records.core import ApprovalRow, OrderRow, Revision, RevisionRow, World
-
-
-class Told(NamedTuple):
-    """What one row of the trail says that somebody may contradict."""
-
-    seq: int
-    actor: str
-    action: str
-    object_id: str
-    after: Mapping[str, Any]
-    reason: str
 
 
 @dataclass
@@ -39,10 +29,13 @@ class Witness:
     _left_as: dict[str, int] = field(default_factory=dict)  # revision before a supplier's changes
     _loads: set[int] = field(default_factory=set)
     _policies: set[int] = field(default_factory=set)
+    _bookings: Bookings = field(init=False)
     _about: dict[str | bytes, Callable[[Told], Iterator[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._bookings = Bookings(self.world)
         about: dict[str, Callable[[Told], Iterator[str]]] = {
+            **self._bookings.about(),
             "order.drafted": self._order_written,
             "order.revised": self._order_written,
             "order.approved": self._order_approved,
@@ -87,7 +80,14 @@ class Witness:
             for where, row in self.world.deliveries.items()
             if row.state != OutboxState.CANCELLED and where not in self._approved
         ]
-        return [*unproven, *self.findings, *unsigned, *unsealed, *self._untold()]
+        return [
+            *unproven,
+            *self.findings,
+            *unsigned,
+            *unsealed,
+            *self._untold(),
+            *self._bookings.untold(),
+        ]
 
     def _order_written(self, told: Told) -> Iterator[str]:
         where = (told.object_id, told.after.get("revision", 0))
@@ -103,6 +103,7 @@ class Witness:
 
     def _answer_accepted(self, told: Told) -> Iterator[str]:
         """A supplier's change that a person accepted: a new revision of an order that had left."""
+        yield from self._bookings.answered(told)
         self._left_as.setdefault(told.object_id, told.after.get("from_revision", 0))
         row = self.world.revisions.get((told.object_id, told.after.get("revision", 0)))
         if row is None:
@@ -177,6 +178,7 @@ class Witness:
             yield f"order {told.object_id} was sent without a delivered outbox row"
 
     def _goods_received(self, told: Told) -> Iterator[str]:
+        yield from self._bookings.strays(told)
         note = f"{told.object_id}:{told.after.get('delivery_note', '')}"
         self._received.add(note)
         stands, says = self.world.receipts.get(note, {}), told.after.get("units", {})
