@@ -7,6 +7,7 @@ dies in between leaves a lease that runs out; ``tools.outbox.service`` says what
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -232,17 +233,23 @@ def work(courier: Courier) -> list[Delivery]:
     return sent
 
 
-def run(courier: Courier, stopping: Event) -> None:
+def run(courier: Courier, stopping: Event, *, also: Callable[[], object] = lambda: None) -> None:
     """Work until told to stop; a round that fails is logged and the next one tried.
+
+    Args:
+        courier: Delivers.
+        stopping: Set when it is time to stop.
+        also: What is done in each round besides, also when deliveries fail.
 
     What dead workers left behind is freed first. What is being sent when the stop comes is
     finished and recorded.
     """
     while not stopping.is_set():
-        try:
-            work(courier)
-        except (SQLAlchemyError, QuartermasterError):  # the database may be back next time
-            logger.exception("round of deliveries failed")
+        for step in (partial(work, courier), also):
+            try:
+                step()
+            except (SQLAlchemyError, QuartermasterError):  # the database may be back next time
+                logger.exception("round of work failed")
         stopping.wait(ROUND_EVERY_S)
 
 

@@ -39,11 +39,15 @@ def delivered_file(shell: "Terminal", reference: str) -> Path:
 
 
 def work() -> None:
-    """Deliver approved orders until stopped, without serving; any number may run beside `serve`."""
+    """Deliver orders and apply messages until stopped, without serving; any number beside `serve`.
+
+    Messages from outside (`QM_INBOUND_FILE`) are applied as the server does it.
+    """
     with terminal() as shell:
         import signal
         import threading
 
+        from api.inbound import apply_due, load_sources
         from api.logging import configure_logging
         from api.worker import Courier, run
 
@@ -56,7 +60,12 @@ def work() -> None:
             system.database, system.channels, clock=system.clock, holder=holder("worker"),
             is_stopping=stopping.is_set,
         )  # fmt: skip
-        run(courier, stopping)
+        sources = load_sources(shell.settings)
+
+        def apply_messages() -> None:
+            apply_due(system.database, sources, clock=system.clock, company=system.company)
+
+        run(courier, stopping, also=apply_messages if sources else lambda: None)
         shell.note("Stopped; nothing is under way.")
 
 

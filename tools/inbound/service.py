@@ -19,6 +19,7 @@ from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound, QuartermasterError
+from tools.identity.core import require_key
 from tools.identity.service import acting, actor_by_login
 from tools.inbound.core.messages import (
     Acknowledgement,
@@ -191,8 +192,10 @@ def retry(session: Session, source: str, event_id: str, *, actor: Actor, clock: 
         Conflict: It is not refused.
     """
     audit.lock(session)
-    if acting(session, actor, Permission.READ).role not in (Role.MANAGER, Role.ADMIN):
+    role = acting(session, actor, Permission.READ).role
+    if role not in (Role.MANAGER, Role.ADMIN):
         raise Forbidden("a manager or an admin tries refused messages again")
+    require_key(actor, Permission.ADMIN if role is Role.ADMIN else Permission.DECIDE)
     row = _stored(session, source, event_id)
     if row.state is not InboundState.REFUSED:
         raise Conflict(f"{event_id!r} of {source!r} is {row.state.value!r}, not refused")
