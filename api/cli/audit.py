@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import typer
 
 from api.cli.terminal import ERROR, AsOption, JsonOption, Terminal, terminal
-from tools.errors import InvalidInput, QuartermasterError
+from tools.errors import Forbidden, InvalidInput, QuartermasterError
 
 if TYPE_CHECKING:
+    from sqlmodel import Session
+
     from tools.audit.service import AuditReport
 
 CANNOT_CHECK = 2  # exit code of `verify` when a key or a file is missing
@@ -151,8 +153,8 @@ def show(
         from tools.audit.core.exporting import block
         from tools.audit.gateway.exports import printed_names
 
-        shell.actor()
-        with shell.system.database.read() as session:
+        with shell.reading(shell.actor()) as session:
+            _refuse_out_of_reach(session, name.strip())
             entries = trail.about(session, name.strip())
             names = printed_names(session)
         if is_json:
@@ -161,6 +163,39 @@ def show(
         for entry in entries:
             first, *rest = block(entry, names)
             shell.show(Text(first, style="bold"), *(Text(f"  {line}") for line in rest))
+
+
+def _refuse_narrowed(shell: Terminal) -> None:
+    """Refuse the whole trail to somebody who sees a part of the orders."""
+    from tools.identity.core import Scope
+    from tools.reach.service import scope_here
+
+    actor = shell.actor()
+    with shell.reading(actor) as session:
+        if scope_here(session) != Scope():
+            raise Forbidden(
+                f"{actor.login!r} sees a part of the orders, and the trail tells of all",
+                next_step="Somebody without a scope exports it; `audit show` shows one order.",
+                details={"reason": "scope"},
+            )
+
+
+def _refuse_out_of_reach(session: "Session", name: str) -> None:
+    """Refuse what belongs to an order that this person does not see, as if it were not there."""
+    from sqlmodel import select
+
+    from db.models.purchasing import Approval, Outbox, PurchaseOrder, SupplierAnswer
+    from tools.purchasing.service.rows import load
+
+    for column, its_order in (
+        (PurchaseOrder.number, PurchaseOrder.id),
+        (Approval.number, Approval.order_id),
+        (Outbox.key, Outbox.order_id),
+        (SupplierAnswer.number, SupplierAnswer.order_id),
+    ):
+        found = session.exec(select(its_order).where(column == name)).first()
+        if found is not None:
+            load(session, session.get_one(PurchaseOrder, found).number)
 
 
 @app.command()
@@ -179,7 +214,7 @@ def export(
         from tools.audit import service as trail
         from tools.audit.gateway import exports
 
-        shell.actor()
+        _refuse_narrowed(shell)
         zone = ZoneInfo(shell.settings.timezone)
         period = {
             "since": _midnight(since, zone),

@@ -191,7 +191,7 @@ def _decide(shell: Terminal, approval: Mapping[str, Any]) -> None:
     shell.show(Text(command, style="bold"))
     with shell.system.database.read() as session:
         manager = identity.actor_by_login(session, APPROVER)
-    view = decide.read(shell, number)
+    view = decide.read(shell, number, manager)
     decide.show_facts(shell, view)
     settled = decide.settle(shell, manager, view, Decision.APPROVE)
     decide.tell(shell, settled)

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from db.types import Role
+from db.types import Permission, Role
 from tools.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from tools.identity.core import may, require_key
 
 if TYPE_CHECKING:
     from api.bootstrap import System
@@ -72,6 +73,7 @@ def administrator(
     find = _anybody if is_trusted and as_login is None else terminal_actor
     actor = find(system, settings, as_login)
     if actor is not None and actor.role is Role.ADMIN:
+        require_key(actor, Permission.ADMIN)
         return actor
     who = settings.user if actor is None else actor.login
     if is_trusted and who != about:
@@ -110,6 +112,24 @@ def known_here(system: "System", settings: "Settings", as_login: str | None) -> 
     """Refuse somebody unknown on a shared database, or with a key that is not valid."""
     if _api_key(settings) or as_login or (not system.database.is_sqlite and _is_set_up(system)):
         terminal_actor(system, settings, as_login)
+
+
+def loader(system: "System", settings: "Settings") -> "Actor | None":
+    """Return who loads a file; the first files of a database come before the first people.
+
+    Raises:
+        NotAuthenticated: The database is shared and has people, and this is none of them.
+        Forbidden: They may neither draft nor administer.
+    """
+    if not _api_key(settings) and not _is_set_up(system):
+        return None
+    actor = _anybody(system, settings, None)
+    if actor is None or may(actor, Permission.DRAFT) or may(actor, Permission.ADMIN):
+        return actor
+    raise Forbidden(
+        f"{actor.login!r} does not load files: that takes the right to draft or to administer",
+        next_step="Ask a planner, or use a key that allows it.",
+    )
 
 
 def _anybody(system: "System", settings: "Settings", as_login: str | None) -> "Actor | None":

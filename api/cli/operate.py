@@ -1,15 +1,11 @@
 """Commands that move data: ingest, plan, deliver, serve."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from api.cli.terminal import JsonOption, Terminal, jsonable, terminal, usage_error
-from tools.errors import NotAuthenticated, NotFound
-
-if TYPE_CHECKING:
-    from db.types import Actor
+from api.cli.terminal import JsonOption, jsonable, terminal, usage_error
 
 MapOption = Annotated[
     list[str] | None,
@@ -26,13 +22,14 @@ def ingest(
     """Load a file: good rows enter together, bad rows are set aside and named."""
     columns = _mapping(mapping or [])
     with terminal(is_json=is_json, may_create=True) as shell:
+        from api.cli.identity import loader
         from tools.ingestion import service as ingestion
 
         with shell.progress(f"Loading {file.name}") as progress:
             report = ingestion.ingest(
                 shell.system.database, kind, file, clock=shell.system.clock, mapping=columns,
                 progress=progress, currency=shell.settings.company_currency,
-                timezone=shell.settings.timezone, actor=_loader(shell),
+                timezone=shell.settings.timezone, actor=loader(shell.system, shell.settings),
             )  # fmt: skip
         if shell.is_json:
             shell.emit({"ok": True, "data": report})
@@ -40,14 +37,6 @@ def ingest(
             from api.cli import screens
 
             shell.show(screens.load_report(jsonable(report)))
-
-
-def _loader(shell: Terminal) -> "Actor | None":
-    """Return who loads a file, for the trail; the first files come before the first people."""
-    try:
-        return shell.actor()
-    except (NotFound, NotAuthenticated):
-        return None
 
 
 def _mapping(pairs: list[str]) -> dict[str, str] | None:
@@ -95,7 +84,9 @@ def serve(
     """Serve the REST door and deliver approved orders until stopped."""
     with terminal(settings={"host": host, "port": port}, may_create=True) as shell:
         from api.app import run_server
+        from api.inbound import load_sources
 
         settings = shell.settings
+        load_sources(settings)  # refuses an unreadable file before anything is said
         shell.note(f"Serving on http://{settings.host}:{settings.port} (Ctrl-C stops).")
         run_server(shell.system)

@@ -19,8 +19,7 @@ def list_receipts(
     with terminal(as_login=as_login, is_json=is_json) as shell:
         from tools.purchasing.service import reversing
 
-        shell.actor()
-        with shell.system.database.read() as session:
+        with shell.reading(shell.actor()) as session:
             found = [
                 {
                     "reference": row.reference,

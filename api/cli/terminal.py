@@ -34,6 +34,7 @@ from tools.errors import (
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from sqlmodel import Session
 
     from api.bootstrap import System
     from api.settings import Settings
@@ -132,6 +133,18 @@ class Terminal:
         from api.cli.identity import terminal_actor
 
         return terminal_actor(self.system, self.settings, self.as_login)
+
+    @contextmanager
+    def reading(self, actor: "Actor") -> "Iterator[Session]":
+        """Read what the actor may see; the rest is as if it were not."""
+        from db.types import Permission
+        from tools.identity.core import require_key
+        from tools.reach.service import look_as
+
+        require_key(actor, Permission.READ)
+        with self.system.database.read() as session:
+            look_as(session, actor)
+            yield session
 
     def context(self, actor: "Actor") -> "ToolContext":
         """What a tool needs to know about the caller."""
