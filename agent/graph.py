@@ -29,6 +29,7 @@ from agent.narration import narration
 from agent.state import CallTask, State, TurnContext
 from agent.toolbox import run_tool, shorten
 from tools.errors import ExternalError, NotAuthenticated
+from tools.purchasing.core.views import needs_spoken
 
 logger = logging.getLogger(__name__)
 
@@ -201,7 +202,11 @@ def _run(turn: TurnContext, call: ToolCall) -> dict[str, Any]:
 
 def _approval_card(data: dict[str, Any]) -> dict[str, Any]:
     names = ("approval_id", "po_id", "version", "total", "currency", "approver_role", "expires_at")
-    return {name: data.get(name) for name in names}
+    signatures = data.get("signatures") or 1
+    return {name: data.get(name) for name in names} | {
+        "required_signatures": signatures,
+        "needs": needs_spoken(str(data.get("approver_role")), signatures, ()),
+    }
 
 
 def _has_calls(reply: AIMessage) -> bool:

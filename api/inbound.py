@@ -44,7 +44,7 @@ def apply_due(
             claim = inbound.claim_due(session, clock=clock)
         if claim is None:
             return tried
-        told = {"source": claim.source, "event": claim.event_id, "attempt": claim.attempt}
+        told = {"source": claim.source, "message_id": claim.event_id, "attempt": claim.attempt}
         try:
             with database.write() as session:
                 inbound.apply_claimed(session, claim, sources, clock=clock, company=company)

@@ -239,9 +239,22 @@ def _hanging(line: str) -> RenderableType:
     return item
 
 
+_COMMANDS = ("chmod", "quartermaster")  # a sentence that begins so is one to copy
+
+
 def plain_sentence(text: str) -> str:
-    """Begin with a capital letter and end with a stop."""
+    """Begin with a capital letter and end with a stop; ids, paths and commands stay as they are.
+
+    Example:
+        >>> plain_sentence("no such item"), plain_sentence("a-35 is at version 2")
+        ('No such item.', 'a-35 is at version 2.')
+        >>> plain_sentence("chmod 600 /etc/key")
+        'chmod 600 /etc/key'
+    """
     text = text.strip()
-    if not text:
+    first = text.split(maxsplit=1)[0] if text else ""
+    if not text or first in _COMMANDS:
         return text
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?:" else ".")
+    is_word = re.fullmatch(r"[a-z][a-z'-]*[,;:.!?]?", first) is not None
+    start = text[0].upper() if is_word else text[0]
+    return start + text[1:] + ("" if text[-1] in ".!?:" else ".")

@@ -124,6 +124,8 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             r"^(?:ok |no |please |then |yes )*(?:make|change|set|bump|reduce|increase|raise|"
             r"lower|cut|update|amend|revise|adjust) (?:it|that|this|xorder)\b.*\bxqty",
+            r"^(?:ok |no |please |then |yes |now )*(?:refresh|renew|revise|update) (?:the )?"
+            r"(?:draft |order |po )?(?:xorder|it|that|draft|order|po)(?: please)?[ .!]*$",
             r"^(?:no |rather |better |only |make )*xqty (?:instead|rather|would be better|"
             r"is better)$",
         ),

@@ -28,6 +28,10 @@ _REQUESTS = re.compile(
     r"\b(?:ask|request|submit|send|get|put|forward|route|escalate|resend|re-?request|resubmit|"
     r"start|have|pass|need|want)\b"
 )
+_AS_IS = re.compile(
+    r"^(?:ok |no |please |then |yes |now )*(?:refresh|renew|revise|update) (?:the )?"
+    r"(?:draft |order |po )?(?:xorder|it|that|draft|order|po)(?: please)?[ .!]*$"
+)
 _COSTS = re.compile(r"\b(?:cost|price|how much is|pay)\b")
 _BECAUSE = re.compile(r"\b(?:because|since|reason:?|it's for|it is for|for the)\b\s*(?P<why>.*)$")
 
@@ -212,6 +216,8 @@ def revise(s: Situation) -> Decision:
     """Change the quantity of a line of an order that is not sent yet."""
     named = s.reading.first("order")
     known = s.history.order()
+    if _AS_IS.match(s.text):
+        return _refreshed(named, known)
     quantity = _new_quantity(s)
     if _RELATIVE.search(s.text) or (s.reading.percents and quantity is None):
         return ask("To which quantity in total? I do not calculate it.", s.reading.text)
@@ -228,6 +234,14 @@ def revise(s: Situation) -> Decision:
     changes = [{"sku": sku, "quantity": quantity}]
     number, revision = known["po_id"], known.get("revision")
     return use(call("revise_purchase_order", po_id=number, changes=changes, revision=revision))
+
+
+def _refreshed(named: str | None, known: Json | None) -> Decision:
+    """The next revision without changes: it takes over new prices and supplier data."""
+    number = named or (str(known["po_id"]) if known else None)
+    if number is None:
+        return ask(replies.WHICH_ORDER, "refresh the order")
+    return use(call("revise_purchase_order", po_id=number, changes=[]))
 
 
 def _new_quantity(s: Situation) -> int | None:
@@ -253,15 +267,25 @@ def _revise_unknown(s: Situation, number: str | None, quantity: int | None) -> D
         return _offered_instead(s, quantity)
     if number is None:
         return say("answer", "There is no draft in this conversation that I could change.")
-    if not s.items():
-        return ask(f"Which item on {number}?", s.reading.text)
-    skus = slots.items_of(s, is_write=True)
+    skus = slots.items_of(s, is_write=True) if s.items() else _listed_skus(s, number)
     if isinstance(skus, Decision):
         return skus
+    if len(skus) != 1:
+        return ask(f"Which item on {number}?", s.reading.text)
     if quantity is None:
         return ask(f"To how many {skus[0]}?", s.reading.text)
     changes = [{"sku": skus[0], "quantity": quantity}]
     return use(call("revise_purchase_order", po_id=number, changes=changes))
+
+
+def _listed_skus(s: Situation, number: str) -> list[str]:
+    """The items of an order as the newest list of this conversation shows it."""
+    for turn in reversed(s.history.turns):
+        for made in turn.calls:
+            for row in rows(made.data, "orders") if made.name == "list_orders" else []:
+                if row.get("po_id") == number and row.get("lines") == len(row.get("skus") or []):
+                    return [str(sku) for sku in row["skus"]]
+    return []
 
 
 def _offered_instead(s: Situation, quantity: int) -> Decision:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from db.models.conversation import RunEvent
     from db.types import Actor
 
+_LEAVING = ("/quit", "/exit", "quit", "exit")
 PROMPT = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 CHAT_HELP = """\
 Ask in your own words: what needs ordering today? · why that much? · draft the first one ·
@@ -66,13 +67,14 @@ class Chat:
 
     def _command(self, card: dict[str, Any]) -> str:
         """How to decide; names somebody who may, where the operator may speak for others."""
-        from api.cli.identity import somebody
+        from api.cli.identity import approver_of
 
         command = f"quartermaster approve {card['approval_id']}"
         role = str(card["approver_role"])
         if role == self._actor.role.value:
             return command
-        login = somebody(self._shell.system, self._shell.settings, role)
+        number = str(card["approval_id"])
+        login = approver_of(self._shell.system, self._shell.settings, number)
         return f"{command} --as {login}" if login else command
 
 
@@ -92,7 +94,7 @@ def run_chat(shell: Terminal, actor: "Actor", thread_id: str | None = None) -> N
     conversation = Chat(shell, actor, thread_id)
     shell.note(f"You are {actor.name} ({actor.role.value}). /help helps, /quit leaves.", "dim")
     with contextlib.suppress(EOFError):
-        while (text := _read(shell, actor)) != "/quit":
+        while (text := _read(shell, actor)) not in _LEAVING:
             if text == "/help":
                 shell.note(CHAT_HELP)
             elif text == "/approvals":

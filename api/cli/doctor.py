@@ -149,7 +149,8 @@ def _deliveries(system: "System") -> Iterator[Check]:
         missing = unreachable(session, system.settings)
         is_on = policy.current(session).dispatch_enabled
     if not is_on:
-        text = "stopped by the policy: approved orders wait; `quartermaster dispatch --help`"
+        start = "an admin starts it: `quartermaster dispatch start --reason ...`"
+        text = f"stopped by the policy: approved orders wait; {start}"
         yield Check("dispatch", "warning", text)
     if stuck:
         text = f"dead or in doubt: {', '.join(stuck[:5])}; see `quartermaster settle --help`"

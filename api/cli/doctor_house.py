@@ -114,7 +114,7 @@ def _anchors(session: Session, system: "System") -> Check:
     line = AnchorFile(system.settings.anchor_file).last()
     if not rows:
         return Check("anchors", "ok", "nothing to anchor yet")
-    hint = "`quartermaster serve` anchors daily, `quartermaster audit --help` by hand"
+    hint = "`quartermaster serve` anchors daily, `quartermaster audit anchor` by hand"
     if line is None:
         return Check("anchors", "warning", f"no row of {rows:,} is anchored; {hint}")
     anchor = read_anchor(line)

@@ -3,12 +3,21 @@
 from typing import TYPE_CHECKING
 
 from db.types import Permission, Role
-from tools.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from tools.errors import (
+    Forbidden,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    QuartermasterError,
+)
 from tools.identity.core import may, require_key
 
 if TYPE_CHECKING:
+    from sqlmodel import Session
+
     from api.bootstrap import System
     from api.settings import Settings
+    from db.models.purchasing import Approval
     from db.types import Actor
 
 
@@ -150,17 +159,44 @@ def _may_set_up(system: "System") -> bool:
     return True
 
 
-def somebody(system: "System", settings: "Settings", role: str) -> str | None:
-    """Return the login of a person with this role; None where nobody may speak for another."""
+def approver_of(system: "System", settings: "Settings", number: str) -> str | None:
+    """Return the login of somebody whose scope, limit and part in the order let them approve it.
+
+    None where nobody may speak for another, or nobody may approve it.
+    """
     from sqlmodel import col, select
 
     from db.models.identity import User
+    from db.models.purchasing import Approval
 
     if _api_key(settings) or not system.database.is_sqlite:
         return None
-    people = select(User.login).where(User.role == Role(role), col(User.is_active).is_(True))
+    people = select(User.login).where(col(User.is_active).is_(True)).order_by(col(User.id))
     with system.database.read() as session:
-        return session.exec(people.order_by(col(User.id)).limit(1)).first()
+        approval = session.exec(select(Approval).where(Approval.number == number)).one()
+        logins = session.exec(people).all()
+        able = (one for one in logins if _may_approve(session, system, approval, one))
+        return next(able, None)
+
+
+def _may_approve(session: "Session", system: "System", approval: "Approval", login: str) -> bool:
+    from db.models.purchasing import PurchaseOrder
+    from tools.identity.service import actor_by_login
+    from tools.policy import service as policies
+    from tools.purchasing.service.authority import check_authority
+    from tools.purchasing.service.drafting import check_order_scope
+
+    order = session.get_one(PurchaseOrder, approval.order_id)
+    try:
+        actor = actor_by_login(session, login)
+        check_order_scope(session, actor, order)
+        check_authority(
+            session, order, approval, actor=actor, company=system.company,
+            policy=policies.current(session), reason="whoever approves writes one",
+        )  # fmt: skip
+    except QuartermasterError:
+        return False
+    return True
 
 
 def _api_key(settings: "Settings") -> str:

@@ -1,15 +1,19 @@
 """Commands that look: today, item, orders. Every figure comes from the tools of the chat."""
 
+import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.terminal import AsOption, JsonOption, Terminal, data_of, terminal
+from api.cli.terminal import AsOption, JsonOption, Terminal, data_of, terminal, usage_error
 
 if TYPE_CHECKING:
-    from db.types import Actor
+    from sqlmodel import Session
 
+    from db.types import Actor, OrderState
+
+_PAGE = 500  # orders read at once
 SOLD_WEEKS = 16  # of history beside the forecast
 
 SupplierOption = Annotated[
@@ -129,22 +133,76 @@ def orders(
         str | None, typer.Option(help="Such as draft, pending_approval, sent, confirmed, received.")
     ] = None,
     supplier: SupplierOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=50, help="Lines to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Lines to show.")] = 20,
+    after: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Go on behind this order.")
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Show every one.")] = False,
     as_login: AsOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """List purchase orders, newest first."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        wanted = {"status": state, "supplier": supplier, "limit": limit}
-        arguments = {name: value for name, value in wanted.items() if value is not None}
-        envelope = shell.ask("list_orders", shell.actor(), **arguments)
-        data = data_of(envelope)
+        wanted = _state(state)
+        data = _orders(shell, wanted, supplier, after=after, limit=None if is_all else limit)
         if shell.is_json:
-            shell.emit(envelope)
+            shell.emit({"ok": True, "data": data})
             return
         from api.cli import screens
 
-        shell.show(screens.orders(data))
+        chosen = {"--state": state, "--supplier": supplier and shlex.quote(supplier)}
+        again = "".join(f" {name} {value}" for name, value in chosen.items() if value)
+        shell.show(screens.orders(data, f"quartermaster orders{again}"))
+
+
+def _state(text: str | None) -> "OrderState | None":
+    from db.types import OrderState
+
+    names = [member.value for member in OrderState]
+    if text is not None and text not in names:
+        usage_error(f"--state {text!r} is not one of {', '.join(names)}")
+    return None if text is None else OrderState(text)
+
+
+def _orders(
+    shell: Terminal,
+    state: "OrderState | None",
+    supplier: str | None,
+    *,
+    after: str | None,
+    limit: int | None,
+) -> dict[str, Any]:
+    """Return a page of orders, or all of them, as the chat's tool tells them."""
+    from tools.purchasing.service import reading
+    from tools.purchasing.tool import order_json
+
+    found: list[dict[str, Any]] = []
+    with shell.reading(shell.actor()) as session:
+        while True:
+            page = reading.list_orders(
+                session, state=state, supplier=supplier, limit=limit or _PAGE, after=after
+            )
+            found += _told(session, [order_json(order) for order in page.orders])
+            after = page.orders[-1].number if len(page.orders) == (limit or _PAGE) else None
+            if limit or after is None:
+                break
+        rest = reading.list_orders(
+            session, state=state, supplier=supplier, limit=1, after=after
+        ).orders if after else ()  # fmt: skip
+    return {"orders": found, "total": page.total, "after": after if rest else None}
+
+
+def _told(session: "Session", orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say of drafts and waiting orders whose data changed that they must be refreshed first."""
+    from sqlmodel import col
+
+    from db.models.purchasing import PurchaseOrder
+    from tools.purchasing.service.requesting import outdated
+
+    numbers = [one["po_id"] for one in orders]
+    stale = set(outdated(session, col(PurchaseOrder.number).in_(numbers)))
+    return [one | {"next_action": "refresh it first"} if one["po_id"] in stale else one
+            for one in orders]  # fmt: skip
 
 
 def _warn(shell: Terminal, *envelopes: dict[str, Any]) -> None:

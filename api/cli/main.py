@@ -101,7 +101,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
 
 def main() -> None:
     """Run the program."""
-    app()
+    app(prog_name="quartermaster")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def show(
 def export(
     file: FileArgument,
     version: VersionOption = None,
+    is_forced: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     as_login: AsOption = None,
     is_json: JsonOption = False,
 ) -> None:
@@ -51,8 +52,12 @@ def export(
         shell.actor()
         found = _shown(shell, version)
         try:
-            with Path(file).open("x", encoding="utf-8") as out:
+            with Path(file).open("w" if is_forced else "x", encoding="utf-8") as out:
                 out.write(found.text)
+        except FileExistsError:
+            raise InvalidInput(
+                f"there is a file {file!r} already", next_step="--force overwrites it."
+            ) from None
         except OSError as error:
             raise InvalidInput(f"{file!r} cannot be written: {error.strerror}") from None
         _said(shell, found, f"Version {found.version} is in {file}.")

@@ -1,6 +1,6 @@
 """`quartermaster receipts`: what came and went of an order, and counter-entries."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,13 @@ from api.cli.supply import NumberArgument, counted, tell_order
 from api.cli.terminal import AsOption, JsonOption, terminal
 from tools.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+_KINDS = {  # as it is stored: sign and words
+    "receipt": ("+", "received"), "return": ("-", "went back"), "wrong_item": ("+", "wrong goods"),
+    "reversal": ("-", "undone"),
+}  # fmt: skip
 app = typer.Typer(help="Deliveries that were booked.", no_args_is_help=True)
 
 
@@ -20,23 +27,33 @@ def list_receipts(
         from tools.purchasing.service import reversing
 
         with shell.reading(shell.actor()) as session:
+            rows = reversing.receipts_of(session, number)
+            skus = _skus(session, [row.item_id for row in rows if row.item_id])
             found = [
                 {
                     "reference": row.reference,
+                    "note": _note(row.reference),
                     "kind": row.kind.value,
                     "on": row.received_on.isoformat(),
+                    "sku": skus.get(row.item_id or 0, ""),
                     "units": row.received_units,
                     "rejected": row.rejected_units,
                     "by": row.recorded_by,
                     "reason": row.reason,
                 }
-                for row in reversing.receipts_of(session, number)
+                for row in rows
             ]
         if is_json:
             shell.emit({"ok": True, "data": {"receipts": found}})
             return
         for row in found:
-            typer.echo(f"{row['on']}  {row['kind']:<10} {row['units']:>8,}  {row['reference']}")
+            sign, name = _KINDS[str(row["kind"])]
+            bad = f", {row['rejected']:,} of it bad" if row["rejected"] else ""
+            why = f": {row['reason']}" if row["reason"] else ""
+            typer.echo(
+                f"{row['on']}  {name:<12} {sign}{row['units']:<8,} {row['sku']:<14} "
+                f"note {row['note']}, by {row['by'] or 'an import'}{bad}{why}"
+            )
         if not found:
             typer.echo("Nothing was booked.")
 
@@ -87,4 +104,22 @@ def return_goods(
                 session, number=number, sku=sku, units=units, reference=note, reason=reason,
                 actor=actor, clock=system.clock, is_replaced=is_replaced,
             )  # fmt: skip
+        if not is_json:
+            awaited = "; others are awaited" if is_replaced else ""
+            typer.echo(f"{units:,} of {sku} go back with note {note}{awaited}.")
         tell_order(shell, order)
+
+
+def _note(reference: str) -> str:
+    """The number of the delivery note in ``ORDER:NOTE:LINE``; an import has another form."""
+    parts = reference.split(":")
+    return ":".join(parts[1:-1]) if len(parts) > 2 else reference
+
+
+def _skus(session: "Session", item_ids: list[int]) -> dict[int, str]:
+    from sqlmodel import col, select
+
+    from db.models.catalog import Item
+
+    wanted = select(Item.id, Item.sku).where(col(Item.id).in_(set(item_ids)))
+    return dict(session.exec(wanted).all())

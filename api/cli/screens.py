@@ -1,7 +1,4 @@
-"""What each command shows: screens built from the data that tools and services answer.
-
-Pure functions from JSON values to rich text; nothing here computes a figure to act on.
-"""
+"""What each command shows: pure functions from the data of tools and services to rich text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -51,7 +48,8 @@ def morning_list(orders: Data, exceptions: Data, *, at: datetime) -> RenderableT
     if orders["lines"]:
         parts.append(order_lines(orders["lines"], currency=orders["currency"], today=at.date()))
         if count > len(orders["lines"]):
-            parts.append(Text(f"and {units(count - len(orders['lines']))} more", style="dim"))
+            more = f"and {units(count - len(orders['lines']))} more"
+            parts.append(whole(f"{more}: quartermaster today --limit 50", "dim"))
         parts.append(Text())
     parts.append(exception_counts(exceptions))
     return Group(*parts)
@@ -219,7 +217,7 @@ def approval_request(content: Data, command: str) -> RenderableType:
         headline(
             f"{content['po_id']} waits for a decision",
             money(content["total"], content["currency"]),
-            f"needs {a_role(content['approver_role'])}",
+            f"needs {a_role(content['needs'])}",
         ),
         facts(
             [
@@ -235,8 +233,8 @@ def approval_request(content: Data, command: str) -> RenderableType:
 
 
 def a_role(role: str) -> str:
-    """Write a role with its article."""
-    return f"{'an' if role[:1] in 'aeio' else 'a'} {role}"
+    """Write a role with its article; "2 signatures ..." has none."""
+    return role if role[:1].isdigit() else f"{'an' if role[:1] in 'aeio' else 'a'} {role}"
 
 
 def load_report(report: Data) -> RenderableType:
@@ -270,8 +268,8 @@ def audit_line(report: Data) -> Text:
     return Text(f"The audit trail is broken{where}: {report['problem']}", style="red")
 
 
-def orders(data: Data) -> RenderableType:
-    """Purchase orders, one a line."""
+def orders(data: Data, command: str) -> RenderableType:
+    """Purchase orders, one a line; the command that shows the next ones."""
     rows = data["orders"]
     if not rows:
         return Text("No orders.")
@@ -287,10 +285,10 @@ def orders(data: Data) -> RenderableType:
             day(row["promise"]),
             Text(short(row["next_action"], 16), style="dim"),
         )
-    hidden = int(data["total"]) - len(rows)
     parts: list[RenderableType] = [table]
-    if hidden > 0:
-        parts.append(Text(f"and {units(hidden)} more", style="dim"))
+    if data["after"]:
+        more = f"{command} --after {data['after']}  (or --all)"
+        parts.append(whole(f"{units(data['total'])} in all; the next: {more}", "dim"))
     return Group(*parts)
 
 
@@ -301,7 +299,7 @@ def approvals(rows: Sequence[Data], *, state: str) -> RenderableType:
     table = grid("request", "order", "supplier", "items", ">total", "needs", "by", "until")
     for row in rows:
         is_open = row["state"] == "pending"
-        needs = row["approver_role"] if is_open else decided(row)
+        needs = row["needs"] if is_open else decided(row)
         table.add_row(
             Text(row["approval_id"], style="bold"),
             f"{row['po_id']} r{row['revision']}",

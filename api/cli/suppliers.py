@@ -67,6 +67,10 @@ def set_delivery(
     asked for again. What was approved already goes the way it was approved for.
     """
     with terminal(as_login=as_login, is_json=is_json) as shell:
+        from sqlmodel import col
+
+        from db.models.purchasing import PurchaseOrder
+        from tools.purchasing.service.requesting import outdated
         from tools.suppliers.core import Way
         from tools.suppliers.service import set_delivery
 
@@ -78,7 +82,13 @@ def set_delivery(
                 clock=system.clock, open_to=shell.settings.webhook_allowed_hosts,
             )  # fmt: skip
             row = _shown(supplier, _missing(shell, session))
-        _say(shell, row)
+            stale = outdated(session, col(PurchaseOrder.supplier_id) == supplier.id)
+        _say(shell, {**row, "outdated": stale})
+        if stale and not shell.is_json:
+            shell.note(
+                f"To refresh before they can be approved ('refresh {stale[0]}' in the chat): "
+                f"{', '.join(stale)}.", "yellow",
+            )  # fmt: skip
 
 
 def _missing(shell: Terminal, session: Any) -> dict[str, str]:

@@ -259,7 +259,8 @@ def tell_order(shell: Terminal, order: "OrderView") -> None:
         data = {"po_id": order.number, "state": order.state.value, "promise": promise}
         shell.emit({"ok": True, "data": data | {"revision": order.revision, "lines": lines}})
         return
-    typer.echo(f"{order.number} is {order.state.value.replace('_', ' ')}.")
+    promised = f", promised for {order.promise_on.isoformat()}" if order.promise_on else ""
+    typer.echo(f"{order.number} is {order.state.value.replace('_', ' ')}{promised}.")
     for line in lines:
         typer.echo(
             f"  {line['sku']}: {line['received']:,} of {line['ordered']:,} received{_rest(line)}"

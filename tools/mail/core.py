@@ -95,6 +95,11 @@ def _attach(message: EmailMessage, order: Order, document: Document) -> None:
     )  # fmt: skip
 
 
+def _grouped(amount: str) -> str:
+    whole, dot, rest = amount.partition(".")
+    return f"{int(whole):,}{dot}{rest}"
+
+
 def _text(order: Order, buyer: Buyer) -> str:
     need_by = "" if order.need_by is None else f"Needed by: {order.need_by.isoformat()}\n"
     count = "1 line" if len(order.lines) == 1 else f"{len(order.lines)} lines"
@@ -105,7 +110,7 @@ def _text(order: Order, buyer: Buyer) -> str:
     return (
         f"Dear {order.supplier_name},\n\n"
         f"please find our purchase order {order.number} attached ({count}, "
-        f"{order.total} {order.currency}).\n\n"
+        f"{_grouped(order.total)} {order.currency}).\n\n"
         f"Deliver to: {order.ship_to}\n{need_by}"
         f"Customer reference, please quote: {order.key}\n"
         "The same reference is the same order: book it once.\n\n"

@@ -116,7 +116,18 @@ def _needs(data: Json) -> str:
     if role == "planner":
         return f"It needs a recorded decision; yours will do (your limit is {limit})."
     own = f" (your limit is {limit})" if limit else ""
-    return f"It needs {role_name(role)}{own}."
+    return f"It needs {_signers(role, approval.get('signatures'))}{own}."
+
+
+def _signers(role: object, signatures: object) -> str:
+    """Who must sign: a role with its article, or how many people.
+
+    Example:
+        >>> _signers("manager", 1), _signers("manager", 2)
+        ('a manager', '2 signatures (manager)')
+    """
+    is_one = not isinstance(signatures, int) or signatures < 2
+    return role_name(role) if is_one else f"{signatures} signatures ({role})"
 
 
 def approval_request(call: Call) -> str:
@@ -124,9 +135,10 @@ def approval_request(call: Call) -> str:
     data = call.data
     total = money(data.get("total"), data.get("currency"))
     until = f" until {moment(data['expires_at'])}" if data.get("expires_at") else ""
+    signers = _signers(data.get("approver_role"), data.get("signatures"))
     return (
         f"{data.get('po_id')} revision {data.get('revision')}, {total}: waiting for "
-        f"{role_name(data.get('approver_role'))} ({data.get('approval_id')}){until}. "
+        f"{signers} ({data.get('approval_id')}){until}. "
         "Nothing is sent before that decision."
     )
 

@@ -162,7 +162,7 @@ def _lines(order: Order) -> Iterator[Flowable]:
 
 def _row(line: Line) -> list[Any]:
     packs = "" if line.packs is None or line.pack_uom == line.uom else (
-        f"{line.packs:,} {line.pack_uom}"
+        f"{line.packs:,} {line.pack_uom}{'' if line.packs == 1 else 's'}"
     )  # fmt: skip
     right = {"alignment": TA_RIGHT}
     ours = f"our {line.sku}" if line.supplier_sku else ""

@@ -1,5 +1,6 @@
 """Orders as doors and tools show them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -130,6 +131,24 @@ class OrderView:
     def next_action(self) -> str:
         """What happens next."""
         return NEXT_ACTION[self.state]
+
+
+def needs_spoken(role: str, signatures: int, signed: Sequence[str]) -> str:
+    """Say whose decision is missing.
+
+    Args:
+        role: The least role.
+        signatures: How many people must sign.
+        signed: Names of who signed.
+
+    Example:
+        >>> needs_spoken("manager", 1, []), needs_spoken("manager", 2, ["Mona"])
+        ('manager', '2 signatures (manager), 1 of 2 signed: Mona')
+    """
+    if signatures < 2:
+        return role
+    names = f": {', '.join(signed)}" if signed else ""
+    return f"{signatures} signatures ({role}), {len(signed)} of {signatures} signed{names}"
 
 
 @dataclass(frozen=True)

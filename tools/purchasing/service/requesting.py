@@ -1,7 +1,7 @@
 """Ask a person to decide about an order as it stands."""
 
-from sqlalchemy import update
-from sqlmodel import Session, col
+from sqlalchemy import ColumnElement, update
+from sqlmodel import Session, col, select
 
 from db.counters import next_number
 from db.models.catalog import Supplier
@@ -105,12 +105,28 @@ def expire(session: Session, order: PurchaseOrder, approval: Approval, *, clock:
     return True
 
 
+def outdated(session: Session, *where: ColumnElement[bool]) -> list[str]:
+    """Return the numbers of drafts and waiting orders whose supplier or item data changed since.
+
+    Args:
+        session: The transaction.
+        where: Which of them to look at.
+    """
+    waiting = (OrderState.DRAFT, OrderState.PENDING_APPROVAL)
+    chosen = select(PurchaseOrder).where(col(PurchaseOrder.state).in_(waiting), *where)
+    orders = session.exec(chosen.order_by(col(PurchaseOrder.id))).all()
+    return [
+        one.number for one in orders if fingerprint(content_of(session, one)) != one.fingerprint
+    ]
+
+
 def _check_content(session: Session, order: PurchaseOrder, digest: str | None) -> None:
     stands = fingerprint(content_of(session, order))
     if stands != order.fingerprint:
         raise Stale(
             f"data of the supplier or an item changed since {order.number!r} was written",
-            next_step="Revise the order without changes to take them over, then ask again.",
+            next_step=f"Say 'refresh {order.number}' in the chat, or revise the order without "
+            "changes, to take them over; then ask again.",
             details={"current_revision": order.revision, "state": order.state.value},
         )
     if digest is None:
