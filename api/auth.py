@@ -22,6 +22,7 @@ from api.problems import is_passing
 from api.signin import Doorkeeper
 from db.types import Actor, Permission
 from tools.errors import Forbidden, NotAuthenticated
+from tools.identity import passwords
 from tools.identity import service as identity
 from tools.identity.core import require_key
 from tools.signin import service as sessions
@@ -169,8 +170,12 @@ def check_same_origin(request: Request, *, is_required: bool) -> None:
         )
 
 
-def confirm_person(request: Request, actor: Actor, password: str) -> None:
+def confirm_person(
+    request: Request, actor: Actor, password: str, *, is_to_sign: bool = True
+) -> None:
     """Let a person show with their password that it is them; a wrong one is counted.
+
+    To sign it must be one that they chose: who gave them theirs could sign with it, too.
 
     Raises:
         NotAuthenticated: It is not their password, or the account waits after wrong ones.
@@ -179,12 +184,14 @@ def confirm_person(request: Request, actor: Actor, password: str) -> None:
     system: System = request.app.state.system
     doorkeeper(request).count_attempt(actor.login)
     with system.database.read() as session:
-        question = identity.ask_password(session, system.clock, user_id=actor.user_id)
+        question = passwords.ask_password(session, system.clock, user_id=actor.user_id)
+    if is_to_sign:
+        passwords.refuse_given(question)
     is_right = question.fits(password)  # slow: not in a transaction
     with system.database.write() as session:
-        identity.note_password(session, question, is_right=is_right, clock=system.clock)
+        passwords.note_password(session, question, is_right=is_right, clock=system.clock)
     if not is_right:
-        raise identity.wrong_password(question)
+        raise passwords.wrong_password(question)
 
 
 def _by_key(system: System, key: str) -> Actor:

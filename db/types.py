@@ -1,6 +1,6 @@
 """Vocabulary: enums and small value types, standard library only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -232,3 +232,5 @@ class Actor:
     role: Role
     kind: ActorKind = ActorKind.HUMAN
     permissions: frozenset[Permission] | None = None  # of the key; None: all that the role may
+    key_id: str = field(default="", compare=False)  # of the key that they came with
+    session_id: int = field(default=0, compare=False)  # of the browser's session

@@ -143,6 +143,7 @@ def list_orders(
         return Answer(**found)
     most = limit or _PAGE
     with system.database.read() as session:
+        look_as(session, actor)
         page = reading.list_orders(
             session, state=status, supplier=supplier, sku=sku, limit=most + 1, after=after
         )

@@ -12,7 +12,7 @@ from api.dependencies import ActorDep, SystemDep
 from api.routes.examples import answers
 from db.types import Actor, Permission, Role
 from tools.errors import NotAuthenticated
-from tools.identity import service as identity
+from tools.identity import passwords
 from tools.people.service import access
 from tools.signin import service as sessions
 from tools.signin.service import SignedIn
@@ -72,6 +72,28 @@ class NewPassword(BaseModel):
     new: _Password
 
 
+class LinkConfirmation(BaseModel):
+    """Which identity is one's own, and the password that shows it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"issuer": "https://id.example", "subject": "mona-17", "password": "four words"}
+            ]
+        },
+    )
+    issuer: str = Field(min_length=1, max_length=200)
+    subject: str = Field(min_length=1, max_length=200)
+    password: _Password
+
+
+class Confirmed(BaseModel):
+    """It is."""
+
+    confirmed: Literal[True] = True
+
+
 class SessionShown(BaseModel):
     """A signed-in browser."""
 
@@ -128,10 +150,10 @@ def sign_in(system: SystemDep, request: Request, response: Response, body: SignI
     keeper = auth.doorkeeper(request)
     keeper.count_attempt(body.login)
     with system.database.read() as session:
-        question = identity.ask_password(session, system.clock, login=body.login)
+        question = passwords.ask_password(session, system.clock, login=body.login)
     is_right = question.fits(body.password.get_secret_value())  # slow: not in a transaction
     with system.database.write() as session:
-        identity.note_password(session, question, is_right=is_right, clock=system.clock)
+        passwords.note_password(session, question, is_right=is_right, clock=system.clock)
         if is_right and question.user_id is not None:
             token, found = sessions.open_session(
                 session, question.user_id, agent=request.headers.get("user-agent", ""),
@@ -191,7 +213,7 @@ def change_password(
     system: SystemDep, request: Request, here: BrowserDep, body: NewPassword
 ) -> Ended:
     """Choose another password; all of the person's sessions end."""
-    auth.confirm_person(request, here.actor, body.current.get_secret_value())
+    auth.confirm_person(request, here.actor, body.current.get_secret_value(), is_to_sign=False)
     with system.database.write() as session:
         access.set_password(
             session, here.actor.login, body.new.get_secret_value(), clock=system.clock,
@@ -232,6 +254,22 @@ def revoke_session(
     with system.database.write() as session:
         sessions.revoke_session(session, actor, session_id, clock=system.clock)
     return Ended()
+
+
+@router.post(
+    "/session/confirm-link",
+    responses=answers({"confirmed": True}, codes=("forbidden", "not_found", "too_many_requests")),
+)
+def confirm_link(
+    system: SystemDep, request: Request, here: BrowserDep, body: LinkConfirmation
+) -> Confirmed:
+    """Say, with the password, that an identity which an administrator linked is one's own."""
+    auth.confirm_person(request, here.actor, body.password.get_secret_value())
+    with system.database.write() as session:
+        sessions.confirm_link(
+            session, here.actor, issuer=body.issuer, subject=body.subject, clock=system.clock
+        )
+    return Confirmed()
 
 
 def _set_cookie(request: Request, response: Response, token: str) -> None:

@@ -64,6 +64,7 @@ class ExternalIdentity(SQLModel, table=True):
     issuer: str = Field(max_length=200)
     subject: str = Field(max_length=200)
     created_at: datetime = moment()
+    confirmed_at: datetime | None = moment(nullable=True)  # by the person; before, no decisions
 
 
 class UserSession(SQLModel, table=True):

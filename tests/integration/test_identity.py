@@ -1,16 +1,19 @@
 """People, limits and keys in a database."""
 
 from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlmodel import Session, select
 
 from db.models.audit import AuditEvent
 from db.models.identity import ApiKey, User
-from db.types import Actor
+from db.types import Actor, Permission, Role
 from tests.conftest import NOW
 from tests.factories import make_users
 from tools.clock import FixedClock
+from tools.company import Company
 from tools.errors import Forbidden, NotAuthenticated, NotFound
 from tools.identity.service import (
     actor_by_login,
@@ -18,6 +21,8 @@ from tools.identity.service import (
     create_api_key,
     revoke_api_key,
 )
+from tools.offers.service import set_exchange_rate
+from tools.people.service import accounts
 
 
 @pytest.fixture
@@ -127,3 +132,29 @@ class TestApiKeys:
 
         assert first == NOW
         assert session.exec(select(ApiKey.last_used_at)).one() == clock.at
+
+
+def test_an_administrators_key_says_in_full_what_it_may_and_never_grows(session: Session) -> None:
+    people, clock = make_users(session), FixedClock(NOW)
+    for login, allowed in (
+        ("vera", {Permission.READ}),
+        ("robot", {Permission.READ, Permission.RECEIVE}),
+    ):
+        key = create_api_key(session, login, label="x", clock=clock, by=people["adam"])
+        accounts.change_user(session, login, {"role": Role.MANAGER}, clock=clock, by=people["adam"])
+
+        assert authenticate(session, key, clock=clock).permissions == allowed
+
+
+def test_only_an_administrator_sets_what_a_currency_is_worth(session: Session) -> None:
+    people, clock = make_users(session), FixedClock(NOW)
+    set_rate = partial(
+        set_exchange_rate, session, "EUR", company=Company(currency="USD"), clock=clock
+    )
+
+    with pytest.raises(Forbidden):
+        set_rate(worth=Decimal("0.000001"), by=people["paul"])
+    set_rate(worth=Decimal("1.2"), by=people["adam"])
+
+    rows = select(AuditEvent.actor).where(AuditEvent.action == "exchange_rate.set")
+    assert session.exec(rows).all() == ["adam"]

@@ -7,17 +7,20 @@ from sqlmodel import Session, select
 
 from db.models.audit import AuditEvent
 from db.models.identity import User, UserSession
-from db.types import Actor
+from db.types import Actor, Permission
 from tests.conftest import NOW
 from tests.factories import make_users
 from tools.clock import FixedClock
-from tools.errors import NotAuthenticated, NotFound
-from tools.identity.service import ask_password, note_password, reauthenticate
+from tools.errors import Forbidden, NotAuthenticated, NotFound
+from tools.identity.core import may
+from tools.identity.passwords import ask_password, note_password, reauthenticate
+from tools.identity.service import acting, authenticate, create_api_key, revoke_api_key
 from tools.people.service import access, accounts
 from tools.signin.core import Lifetimes
 from tools.signin.service import (
     MOST_SESSIONS,
     SignedIn,
+    confirm_link,
     confirm_session,
     end_session,
     find_session,
@@ -251,7 +254,7 @@ class TestLinks:
         link = {"issuer": ISSUER, "subject": "42"}
         access.link(session, "mona", clock=clock, by=people["adam"], **link)
 
-        assert linked_actor(session, issuer=ISSUER, subject="42") == people["mona"]
+        assert linked_actor(session, issuer=ISSUER, subject="42").login == "mona"
         for other in ({"issuer": "https://evil.example", "subject": "42"},
                       {"issuer": ISSUER, "subject": "43"}):  # fmt: skip
             with pytest.raises(NotAuthenticated, match="nobody here is linked"):
@@ -272,6 +275,72 @@ class TestLinks:
             session, "paul", {"email": "mona@example.org"}, clock=clock, by=people["adam"]
         )
 
-        assert found == people["mona"]
+        assert found.login == "mona"
+        assert not may(found, Permission.DECIDE)
         with pytest.raises(NotAuthenticated):
             linked_actor(session, issuer=ISSUER, subject="9", verified_email="mona@example.org")
+
+    def test_a_link_decides_only_after_its_person_confirmed_it(
+        self, session: Session, people: dict[str, Actor], clock: FixedClock
+    ) -> None:
+        link = {"issuer": ISSUER, "subject": "adam-himself"}
+        access.link(session, "mona", clock=clock, by=people["adam"], **link)
+
+        assert not may(linked_actor(session, **link), Permission.DECIDE)
+        with pytest.raises(NotFound):
+            confirm_link(session, people["adam"], clock=clock, **link)
+        confirm_link(session, people["mona"], clock=clock, **link)
+
+        assert may(linked_actor(session, **link), Permission.DECIDE)
+        rows = select(AuditEvent.actor).where(AuditEvent.action == "user.link_confirmed")
+        assert session.exec(rows).all() == ["mona"]
+
+    def test_nobody_unlinks_themselves(
+        self, session: Session, people: dict[str, Actor], clock: FixedClock
+    ) -> None:
+        with pytest.raises(Forbidden, match="nobody changes their own"):
+            access.unlink(
+                session, "adam", issuer=ISSUER, subject="1", clock=clock, by=people["adam"]
+            )
+
+
+class TestTakenAway:
+    def test_a_given_password_does_not_sign_until_its_person_chose_another(
+        self, session: Session, people: dict[str, Actor], clock: FixedClock
+    ) -> None:
+        access.set_password(session, "mona", PASSWORD, clock=clock, by=people["adam"])
+
+        with pytest.raises(NotAuthenticated, match="administrator gave this password"):
+            reauthenticate(session, people["mona"].user_id, PASSWORD, clock)
+
+    @pytest.mark.parametrize("how", ["revoked", "reset", "unlinked"])
+    def test_a_key_that_ended_after_it_was_shown_does_nothing_more(
+        self, session: Session, people: dict[str, Actor], clock: FixedClock, how: str
+    ) -> None:
+        key = create_api_key(session, "mona", label="x", clock=clock, by=people["mona"])
+        link = {"issuer": ISSUER, "subject": "42"}
+        access.link(session, "mona", clock=clock, by=people["adam"], **link)
+        came = authenticate(session, key, clock=clock)
+        assert acting(session, came, Permission.DECIDE).key_id == came.key_id
+
+        if how == "revoked":
+            revoke_api_key(session, came.key_id, clock=clock, by=people["mona"])
+        elif how == "reset":
+            access.set_password(session, "mona", PASSWORD, clock=clock, by=people["adam"])
+        else:
+            access.unlink(session, "mona", clock=clock, by=people["adam"], **link)
+
+        with pytest.raises(NotAuthenticated, match="revoked"):
+            acting(session, came, Permission.DECIDE)
+        with pytest.raises(NotAuthenticated):
+            authenticate(session, key, clock=clock)
+
+    def test_a_session_that_ended_meanwhile_does_nothing_more(
+        self, session: Session, mona: Actor, clock: FixedClock
+    ) -> None:
+        token, here = sign_in(session, mona, clock)
+        assert acting(session, here.actor, Permission.DECIDE).login == "mona"
+        end_session(session, token, clock=clock)
+
+        with pytest.raises(NotAuthenticated, match="session was revoked"):
+            acting(session, here.actor, Permission.DECIDE)

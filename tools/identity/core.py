@@ -93,6 +93,24 @@ class KeyParts:
     secret: str
 
 
+def from_an_admin(owner: Actor, asked: frozenset[Permission]) -> frozenset[Permission]:
+    """Return what an administrator's key for somebody may do: said in full, never to decide.
+
+    Else who administers could approve in another's name, now or once they may more.
+
+    Raises:
+        Forbidden: It was asked to decide.
+    """
+    if Permission.DECIDE in asked:
+        raise Forbidden(
+            f"a key that decides for {owner.login!r} is made by {owner.login!r} alone",
+            next_step=f"{owner.login!r} signs in with a password and makes it.",
+            details={"reason": "role"},
+        )
+    has = frozenset(one for one, roles in ROLES.items() if owner.role in roles)
+    return asked or has - {Permission.DECIDE}
+
+
 def can_approve(role: Role) -> bool:
     """Whether a role ever decides about an order."""
     return role not in NEVER_APPROVE

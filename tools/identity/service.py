@@ -1,15 +1,16 @@
-"""Who is asking: people, where they work, their keys and passwords."""
+"""Who is asking: people, where they work and their keys."""
 
 import re
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, or_, select
 
-from db.models.identity import ApiKey, User, UserScope
+from db.models.identity import ApiKey, User, UserScope, UserSession
 from db.once import once
 from db.session import IS_READING
 from db.types import Actor, Permission, Role, ScopeKind
@@ -20,12 +21,11 @@ from tools.identity.core import (
     ROLES,
     KeyParts,
     Scope,
-    is_password,
+    from_an_admin,
     is_secret,
     read_key,
     require,
     secret_hash,
-    wait_after,
     with_article,
 )
 from tools.identity.core import write_key as written_key
@@ -69,15 +69,34 @@ def acting(session: Session, actor: Actor, permission: Permission) -> Actor:
     """Return the actor as the database knows them now, if role and key allow this.
 
     Every service that changes something asks here first: a role that was taken away, and an account
-    that was closed, count at once. What the key allows stays as it came.
+    that was closed, count at once, and so does a key that was revoked and a session that ended
+    while the request waited. What the key allows stays as it came.
 
     Raises:
         NotFound: There is nobody with this id.
         Forbidden: Role, key or account do not allow it.
+        NotAuthenticated: Key or session ended meanwhile.
     """
-    now = replace(actor_by_id(session, actor.user_id), permissions=actor.permissions)
+    _refuse_ended(session, actor)
+    now = replace(
+        actor_by_id(session, actor.user_id), permissions=actor.permissions,
+        key_id=actor.key_id, session_id=actor.session_id,
+    )  # fmt: skip
     require(now, permission)
     return now
+
+
+def _refuse_ended(session: Session, actor: Actor) -> None:
+    """Read again, once under a lock, that what the actor came with was not taken away meanwhile."""
+    asked: dict[str, Any] = {}
+    if actor.key_id:
+        asked["API key"] = select(ApiKey.revoked_at).where(ApiKey.key_id == actor.key_id)
+    if actor.session_id:
+        asked["session"] = select(UserSession.revoked_at).where(UserSession.id == actor.session_id)
+    for what, statement in asked.items():
+        key, of = (what, actor.key_id, actor.session_id), (ApiKey, UserSession)
+        if once(session, key, lambda: session.exec(statement).first(), of=of) is not None:  # noqa: B023 - called here
+            raise NotAuthenticated(f"your {what} was revoked while this waited")
 
 
 def require_admin(session: Session, by: Actor | None) -> Actor:
@@ -214,7 +233,7 @@ def _granted(
         return asked
     if by.user_id != owner.user_id:
         acting(session, by, Permission.ADMIN)
-        return _from_an_admin(owner, asked)
+        return from_an_admin(owner, asked)
     maker = by.permissions
     beyond = () if maker is None else asked - maker
     if beyond:
@@ -223,20 +242,6 @@ def _granted(
             details={"reason": "key"},
         )
     return asked or (maker or frozenset())
-
-
-def _from_an_admin(owner: Actor, asked: frozenset[Permission]) -> frozenset[Permission]:
-    """Leave deciding to the person: else who administers could approve in another's name."""
-    if Permission.DECIDE in asked:
-        raise Forbidden(
-            f"a key that decides for {owner.login!r} is made by {owner.login!r} alone",
-            next_step=f"{owner.login!r} signs in with a password and makes it.",
-            details={"reason": "role"},
-        )
-    has = frozenset(one for one, roles in ROLES.items() if owner.role in roles)
-    if asked or Permission.DECIDE not in has:
-        return asked
-    return has - {Permission.DECIDE}
 
 
 def revoke_api_key(session: Session, key_id: str, *, clock: Clock, by: Actor | None) -> None:
@@ -305,89 +310,7 @@ def authenticate(session: Session, key: str, *, clock: Clock) -> Actor:
         row.last_used_at = now
         session.flush()
     allowed = frozenset(Permission(name) for name in row.scopes)
-    return replace(actor, permissions=allowed) if allowed else actor
-
-
-@dataclass(frozen=True)
-class PasswordQuestion:
-    """Whose password is asked for. ``fits`` is slow on purpose and needs no transaction."""
-
-    user_id: int | None
-    login: str
-    stored: str
-    locked_until: datetime | None
-
-    def fits(self, password: str) -> bool:
-        """Whether this is the password, and the account takes one now; the work is the same."""
-        return is_password(password, self.stored) and self.locked_until is None
-
-
-def ask_password(
-    session: Session, clock: Clock, *, login: str = "", user_id: int = 0
-) -> PasswordQuestion:
-    """Return what is needed to check a password; also for a login that nobody has."""
-    is_meant = User.id == user_id if user_id else User.login == login
-    found = select(User).where(is_meant).execution_options(populate_existing=True)
-    user = session.exec(found).one_or_none()
-    if user is None:
-        return PasswordQuestion(None, login, "", None)
-    is_locked = user.locked_until is not None and user.locked_until > clock.now()
-    stored = user.password_hash if user.is_active else ""
-    return PasswordQuestion(user.id, user.login, stored, user.locked_until if is_locked else None)
-
-
-def note_password(
-    session: Session, question: PasswordQuestion, *, is_right: bool, clock: Clock
-) -> None:
-    """Count a wrong password, or forget the wrong ones after a right one.
-
-    From the fifth wrong one in a row the account waits, each time twice as long, an hour at most.
-    """
-    if question.user_id is None or question.locked_until is not None:
-        return
-    failures = 0 if is_right else col(User.failed_logins) + 1
-    session.execute(
-        update(User)
-        .where(col(User.id) == question.user_id)
-        .values(failed_logins=failures, **({"locked_until": None} if is_right else {}))
-        .execution_options(synchronize_session=False)
-    )
-    user = session.get_one(User, question.user_id, populate_existing=True)
-    wait = wait_after(user.failed_logins)
-    if wait:
-        user.locked_until = clock.now() + wait
-        audit.append(
-            session, at=clock.now(), actor=audit.SYSTEM, action="user.locked",
-            object_id=user.login, after={"failed_logins": user.failed_logins},
-            reason=f"{user.failed_logins} wrong passwords in a row",
-        )  # fmt: skip
-    session.flush()
-
-
-def wrong_password(question: PasswordQuestion) -> NotAuthenticated:
-    """Return the refusal of a person who said who they are again."""
-    if question.locked_until is not None:
-        return NotAuthenticated(
-            f"too many wrong passwords; the account waits until {question.locked_until:%H:%M} UTC",
-            details={"reason": "locked"},
-        )
-    return NotAuthenticated("this is not your password", details={"reason": "password"})
-
-
-def reauthenticate(session: Session, user_id: int, password: str, clock: Clock) -> None:
-    """Let a person show again that it is them, before they sign.
-
-    Catch the refusal inside the transaction and raise it behind it, else the wrong password is not
-    counted; doors call ``api.auth.confirm_person``, which does.
-
-    Raises:
-        NotAuthenticated: It is not their password, or the account waits after wrong ones.
-    """
-    question = ask_password(session, clock, user_id=user_id)
-    is_right = question.fits(password)
-    note_password(session, question, is_right=is_right, clock=clock)
-    if not is_right:
-        raise wrong_password(question)
+    return replace(actor, permissions=allowed or None, key_id=row.key_id)
 
 
 def _actor(user: User) -> Actor:

@@ -15,6 +15,7 @@ from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput
+from tools.identity.service import require_admin
 from tools.money import minor_rate
 from tools.offers.core import (
     NO_DELIVERIES,
@@ -119,18 +120,20 @@ def set_exchange_rate(
     Raises:
         InvalidInput: The currency is not three capital letters or the company's own, or the rate
             is not between a millionth and a million.
+        Forbidden: ``by`` is no admin: a rate decides who may approve an order.
     """
     if re.fullmatch("[A-Z]{3}", currency) is None or currency == company.currency:
         raise InvalidInput(f"a foreign currency has three capital letters, got {currency!r}")
     if not worth.is_finite() or not Decimal("0.000001") <= worth <= 1_000_000:
         raise InvalidInput(f"a rate lies between a millionth and a million, got {str(worth)!r}")
     audit.lock(session)
-    row = session.get(ExchangeRate, currency)
+    who = require_admin(session, by)
+    row = session.get(ExchangeRate, currency, populate_existing=True)
     before = {} if row is None else {"rate_micro": row.rate_micro}
     micro = int((worth * 1_000_000).to_integral_value())
     session.merge(ExchangeRate(currency=currency, rate_micro=micro, updated_at=clock.now()))
     audit.append(
-        session, at=clock.now(), actor=by or audit.SYSTEM, action="exchange_rate.set",
+        session, at=clock.now(), actor=who, action="exchange_rate.set",
         object_id=currency, before=before, after={"rate_micro": micro},
     )  # fmt: skip
     session.flush()

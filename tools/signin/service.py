@@ -159,6 +159,9 @@ def revoke_session(session: Session, actor: Actor, session_id: int, *, clock: Cl
 def linked_actor(session: Session, *, issuer: str, subject: str, verified_email: str = "") -> Actor:
     """Return the person that an administrator linked to an identity.
 
+    Until the person confirmed the link, and without one, they do not decide: an administrator who
+    links their own identity, or gives a person their own address, would approve in that name.
+
     Args:
         session: The transaction.
         issuer: ``iss`` of the checked token.
@@ -169,11 +172,8 @@ def linked_actor(session: Session, *, issuer: str, subject: str, verified_email:
         NotAuthenticated: Nobody is linked to it, or several people have the address.
         Forbidden: The account is not active.
     """
-    user_id = session.exec(
-        select(ExternalIdentity.user_id).where(
-            ExternalIdentity.issuer == issuer, ExternalIdentity.subject == subject
-        )
-    ).first()
+    row = _identity(session, issuer, subject)
+    user_id = None if row is None else row.user_id
     if user_id is None and verified_email:
         same = func.lower(col(User.email)) == verified_email.lower()
         ids = session.exec(select(User.id).where(same).limit(2)).all()
@@ -184,7 +184,45 @@ def linked_actor(session: Session, *, issuer: str, subject: str, verified_email:
             next_step=f"An administrator links it: `quartermaster users link LOGIN --issuer "
             f"{issuer} --subject {subject}`.",
         )
-    return actor_by_id(session, user_id)
+    actor = actor_by_id(session, user_id)
+    if row is not None and row.confirmed_at is not None:
+        return actor
+    return replace(actor, permissions=frozenset(Permission) - {Permission.DECIDE})
+
+
+def confirm_link(
+    session: Session, actor: Actor, *, issuer: str, subject: str, clock: Clock
+) -> None:
+    """Say that an identity is one's own: from now on who comes with it may decide, too.
+
+    Args:
+        session: A write transaction.
+        actor: The person, who has just shown with a password of their own that it is them.
+        issuer: As it was linked.
+        subject: As it was linked.
+        clock: Time.
+
+    Raises:
+        NotFound: It is not linked to this person.
+    """
+    audit.lock(session)
+    row = _identity(session, issuer, subject)
+    if row is None or row.user_id != actor.user_id:
+        raise NotFound(f"{subject!r} of {issuer!r} is not linked to you")
+    if row.confirmed_at is None:
+        row.confirmed_at = clock.now()
+        session.flush()
+        audit.append(
+            session, at=clock.now(), actor=actor, action="user.link_confirmed",
+            object_id=actor.login, after={"issuer": issuer, "subject": subject},
+        )  # fmt: skip
+
+
+def _identity(session: Session, issuer: str, subject: str) -> ExternalIdentity | None:
+    found = select(ExternalIdentity).where(
+        ExternalIdentity.issuer == issuer, ExternalIdentity.subject == subject
+    )
+    return session.exec(found.execution_options(populate_existing=True)).first()
 
 
 def _by_token(session: Session, token: str) -> UserSession | None:
@@ -193,7 +231,7 @@ def _by_token(session: Session, token: str) -> UserSession | None:
 
 
 def _signed_in(session: Session, row: UserSession) -> SignedIn:
-    actor = actor_by_id(session, row.user_id)
+    actor = replace(actor_by_id(session, row.user_id), session_id=row.id)
     must_change = session.get_one(User, row.user_id).password_set_at is None
     if must_change:  # an administrator knows the password, too: good for looking only
         actor = replace(actor, permissions=frozenset({Permission.READ}))

@@ -14,6 +14,7 @@ from tools.identity.core import check_password, password_hash
 from tools.identity.service import require_admin
 from tools.people.service.accounts import (
     Person,
+    end_access,
     end_sessions,
     load_user,
     person_of,
@@ -30,7 +31,7 @@ def set_password(
     by: Actor | None,
     is_confirmed: bool = False,
 ) -> None:
-    """Give a person a password; all their sessions end.
+    """Give a person a password; all their sessions end, and with one that an admin gave their keys.
 
     A password that an admin gave lets the person in to choose their own, and to look, nothing more.
 
@@ -63,10 +64,14 @@ def set_password(
     user.password_set_at = clock.now() if is_own else None
     user.failed_logins, user.locked_until = 0, None
     session.flush()
-    ended = end_sessions(session, user, clock)
+    ended = (
+        {"sessions_ended": end_sessions(session, user, clock)}
+        if is_own
+        else end_access(session, user, clock)
+    )
     audit.append(
         session, at=clock.now(), actor=who, action="user.password_set", object_id=login,
-        after={"must_change": not is_own, "sessions_ended": ended},
+        after={"must_change": not is_own, **ended},
     )  # fmt: skip
 
 
@@ -131,15 +136,16 @@ def link(
 def unlink(
     session: Session, login: str, *, issuer: str, subject: str, clock: Clock, by: Actor | None
 ) -> None:
-    """Take a link away.
+    """Take a link away; the person's sessions and keys end, for they may come from it.
 
     Raises:
         NotFound: There is no such person or link.
-        Forbidden: ``by`` is no admin.
+        Forbidden: ``by`` is no admin, or it is their own account.
     """
     audit.lock(session)
     who = require_admin(session, by)
     user = load_user(session, login)
+    refuse_oneself(who, user)
     row = session.exec(
         select(ExternalIdentity).where(
             ExternalIdentity.user_id == user.id,
@@ -150,9 +156,10 @@ def unlink(
     if row is None:
         raise NotFound(f"{login!r} is not linked to {subject!r} of {issuer!r}")
     session.delete(row)
+    ended = end_access(session, user, clock)
     audit.append(
         session, at=clock.now(), actor=who, action="user.unlinked", object_id=login,
-        before={"issuer": issuer, "subject": subject},
+        before={"issuer": issuer, "subject": subject}, after=ended,
     )  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def change_user(
         for name, value in changed.items():
             setattr(user, name, value)
         session.flush()
-        ended = _end_access(session, user, clock) if changed.get("is_active") is False else {}
+        ended = end_access(session, user, clock) if changed.get("is_active") is False else {}
         audit.append(
             session, at=clock.now(), actor=who, action="user.changed", object_id=login,
             before={name: before[name] for name in changed}, after={**changed, **ended},
@@ -211,7 +211,8 @@ def _refuse_the_last_admin(session: Session, user: User) -> None:
         )
 
 
-def _end_access(session: Session, user: User, clock: Clock) -> dict[str, int]:
+def end_access(session: Session, user: User, clock: Clock) -> dict[str, int]:
+    """End a person's keys and sessions; returns how many, for the trail."""
     keys = session.execute(
         update(ApiKey)
         .where(col(ApiKey.user_id) == user.id, col(ApiKey.revoked_at).is_(None))
