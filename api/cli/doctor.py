@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
 
 SAFE_SQLITE = (3, 51, 3)  # older ones can corrupt a WAL database in a rare race at a checkpoint
+REPAIRED_SQLITE = {(3, 50): 7, (3, 44): 6}  # older lines: first release with the repair
 STALE_FORECAST_DAYS = 2
 
 
@@ -99,7 +100,7 @@ def _engine(system: "System") -> Check:
     where = address(system.settings)
     if not system.database.is_sqlite:
         return Check("database", "ok", where)
-    if sqlite3.sqlite_version_info < SAFE_SQLITE:
+    if not is_safe(sqlite3.sqlite_version_info):
         return Check(
             "database",
             "warning",
@@ -107,6 +108,17 @@ def _engine(system: "System") -> Check:
             "database that several processes write to: keep backups or use a newer Python build",
         )
     return Check("database", "ok", f"{where}, SQLite {sqlite3.sqlite_version}")
+
+
+def is_safe(version: tuple[int, int, int]) -> bool:
+    """Tell whether a SQLite is free of the WAL-reset bug.
+
+    Example:
+        >>> is_safe((3, 51, 2)), is_safe((3, 51, 3)), is_safe((3, 50, 7)), is_safe((3, 49, 2))
+        (False, True, True, False)
+    """
+    repaired = REPAIRED_SQLITE.get(version[:2])
+    return version >= SAFE_SQLITE or (repaired is not None and version[2] >= repaired)
 
 
 def _revision(system: "System") -> Check:

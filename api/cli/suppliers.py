@@ -130,4 +130,10 @@ def _line(row: dict[str, Any]) -> str:
         )
         if said
     )
-    return f"{row['code']:<14} {row['name']:<28} {way['channel']}{where} ({way['format']}){state}"
+    return f"{row['code']:<14} {row['name']:<28} {way['channel']}{where} ({_documents(way)}){state}"
+
+
+def _documents(way: dict[str, Any]) -> str:
+    """Name every document that goes this way."""
+    always = {"email": ["pdf", "csv"], "file": ["json", "csv"]}.get(way["channel"], [])
+    return ", ".join(dict.fromkeys([*always, way["format"]]))

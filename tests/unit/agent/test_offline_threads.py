@@ -83,6 +83,26 @@ class TestCorrection:
         assert [name for name, _ in called(reply)] == ["request_approval"]
 
 
+class TestRefresh:
+    @pytest.mark.parametrize(
+        "text", ["refresh PO-2002", "revise PO-2002", "please update po-2002."]
+    )
+    def test_takes_over_changed_data_without_a_change(self, text: str) -> None:
+        nothing: dict[str, Any] = {"po_id": "PO-2002", "changes": []}
+        assert called(ask(text)) == [("revise_purchase_order", nothing)]
+
+    def test_the_only_line_of_a_listed_order_is_meant(self) -> None:
+        order = {**ORDER, "po_id": "PO-2003", "state": "draft", "lines": 1}
+        listed = turn("orders", [("list_orders", {}, ok({"orders": [order], "total": 1}))])
+
+        reply = answer([*listed, HumanMessage("change PO-2003 to 3000")])
+
+        changes = [{"sku": "WIDGET-A", "quantity": 3000}]
+        assert called(reply) == [
+            ("revise_purchase_order", {"po_id": "PO-2003", "changes": changes})
+        ]
+
+
 class TestLists:
     @pytest.mark.parametrize(
         "text", ["show all 24", "next", "more", "show more", "the rest please", "show me all"]
