@@ -151,17 +151,18 @@ def show(
 
         from tools.audit import service as trail
         from tools.audit.core.exporting import block
-        from tools.audit.gateway.exports import printed_names
+        from tools.audit.gateway.exports import printed_currencies, printed_names
 
         with shell.reading(shell.actor()) as session:
             _refuse_out_of_reach(session, name.strip())
             entries = trail.about(session, name.strip())
             names = printed_names(session)
+            currencies = printed_currencies(session, shell.settings.company_currency)
         if is_json:
             shell.emit({"ok": True, "data": {"events": [vars(entry) for entry in entries]}})
             return
         for entry in entries:
-            first, *rest = block(entry, names)
+            first, *rest = block(entry, names, currencies)
             shell.show(Text(first, style="bold"), *(Text(f"  {line}") for line in rest))
 
 
@@ -227,7 +228,10 @@ def export(
                 rows = exports.export_jsonl(session, output, **period)
             else:
                 now = shell.system.clock.now()
-                rows = exports.export_pdf(session, output, report=report, at=now, **period)
+                rows = exports.export_pdf(
+                    session, output, report=report, at=now,
+                    currency=shell.settings.company_currency, **period,
+                )  # fmt: skip
         if is_json:
             shell.emit({"ok": True, "data": {"rows": rows, "file": output}})
         else:

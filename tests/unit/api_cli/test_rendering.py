@@ -63,7 +63,7 @@ def test_the_morning_list_counts_what_needs_nothing() -> None:
     assert "Monday 2 March 2026" in shown[0]
     assert "412 of 431 items need nothing" in shown[0]
     assert any("WIDGET-A" in line and "1,920" in line and "14,976.00" in line for line in shown)
-    assert "and 18 more" in shown
+    assert "and 18 more: quartermaster today --limit 50" in shown
     assert shown[-1] == "Exceptions: 19 below reorder point, 2 orders late"
 
 
@@ -131,6 +131,7 @@ def test_the_card_of_a_request_says_how_to_decide() -> None:
     content = {
         "approval_id": "a-31", "po_id": "PO-2001", "version": 1, "total": "14976.00",
         "currency": "USD", "approver_role": "manager", "expires_at": "2026-03-03T09:00:00+00:00",
+        "needs": "manager",
     }  # fmt: skip
 
     shown = "\n".join(lines(screens.approval_request(content, "quartermaster approve a-31")))

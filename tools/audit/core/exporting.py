@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tools.audit.core.chain import Entry
+from tools.money import amount_spoken
 
 FORMAT = "quartermaster/audit-export/v1"
 
@@ -58,13 +59,19 @@ def time_text(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def block(entry: Entry, names: Mapping[str, str]) -> list[str]:
+def block(
+    entry: Entry, names: Mapping[str, str], currencies: Mapping[str, str] | None = None
+) -> list[str]:
     """Return a row as lines for people; a decision ends with its signature.
 
     Args:
         entry: The row.
         names: Printed names by login.
+        currencies: By order and request; under the empty name that of limits and caps. An amount
+            without a known currency stays in minor units.
     """
+    known = currencies or {}
+    own = _currency(entry) or known.get(entry.object_id, "")
     name = names.get(entry.actor, entry.actor)
     lines = [
         f"{entry.seq}  {time_text(entry.at)}  {entry.action}  {entry.object_id}  by {name} "
@@ -73,7 +80,7 @@ def block(entry: Entry, names: Mapping[str, str]) -> list[str]:
     if entry.reason:
         lines.append(f"reason: {entry.reason}")
     lines += [
-        f"{title}: {_phrase(said)}"
+        f"{title}: {_phrase(_spoken(said, own, known.get('', '')))}"
         for title, said in (
             ("before", entry.before), ("after", entry.after), ("context", entry.context or {}),
         )
@@ -92,6 +99,29 @@ def wrapped(text: str, width: int) -> Iterator[str]:
         yield text[:cut].rstrip()
         text = text[cut:].lstrip()
     yield text
+
+
+def _currency(entry: Entry) -> str:
+    """The currency that a row itself names."""
+    told = ((part or {}).get("currency") for part in (entry.after, entry.before))
+    return next((one for one in told if isinstance(one, str)), "")
+
+
+def _spoken(said: Any, own: str, company: str) -> Any:
+    """Write amounts in minor units as decimals with their currency, however deep they are."""
+    if isinstance(said, list):
+        return [_spoken(one, own, company) for one in said]
+    if not isinstance(said, Mapping):
+        return said
+    told = {}
+    for name, value in said.items():
+        is_house = name.startswith("company_") or any(w in name for w in ("limit", "cap", "above"))
+        currency = company if is_house else own
+        if name.endswith("_minor") and type(value) is int and currency:
+            told[name.removesuffix("_minor")] = amount_spoken(value, currency)
+        else:
+            told[name] = _spoken(value, own, company)
+    return told
 
 
 def _phrase(said: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, func, select
 
 from db.models.audit import AuditEvent
 from db.models.identity import User
+from db.models.purchasing import Approval, PurchaseOrder
 from tools.audit.core.chain import GENESIS, Entry
 from tools.audit.core.exporting import (
     Extent,
@@ -78,6 +79,7 @@ def export_pdf(
     *,
     report: AuditReport,
     at: datetime,
+    currency: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> int:
@@ -95,10 +97,17 @@ def export_pdf(
             f"{rows:,} rows are too many for a PDF; it takes {MOST_PRINTED:,}",
             next_step="Choose a shorter period, or --format jsonl, which takes any.",
         )
-    names = printed_names(session)
+    words = (printed_names(session), printed_currencies(session, currency))
     with _new_file(path) as file:
-        _print(file, _blocks(session, extent, names, report, at), title=_title(since, until))
+        _print(file, _blocks(session, extent, words, report, at), title=_title(since, until))
     return rows
+
+
+def printed_currencies(session: Session, company: str) -> dict[str, str]:
+    """Return in which currency an order or a request is; the company's under the empty name."""
+    orders = session.exec(select(PurchaseOrder.number, PurchaseOrder.currency)).all()
+    asked = session.exec(select(Approval.number, Approval.currency)).all()
+    return {"": company, **dict(orders), **dict(asked)}
 
 
 def printed_names(session: Session) -> dict[str, str]:
@@ -125,7 +134,11 @@ def _entries(session: Session, extent: Extent) -> Iterator[tuple[Entry, str]]:
 
 
 def _blocks(
-    session: Session, extent: Extent, names: Mapping[str, str], report: AuditReport, at: datetime
+    session: Session,
+    extent: Extent,
+    words: tuple[Mapping[str, str], Mapping[str, str]],
+    report: AuditReport,
+    at: datetime,
 ) -> Iterator[list[str]]:
     """Return what is printed, block by block; a block is kept together."""
     keys: dict[str, None] = {}
@@ -133,7 +146,7 @@ def _blocks(
     for entry, mac in _entries(session, extent):
         keys[entry.key_id] = None
         count, last_mac = count + 1, mac
-        yield block(entry, names)
+        yield block(entry, *words)
     if report.ok:
         verdict = (
             f"Verified on {time_text(at)}: all {report.rows:,} rows of the trail hold; "
