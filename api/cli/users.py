@@ -218,6 +218,11 @@ def set_password(
     is_json: JsonOption = False,
 ) -> None:
     """Give a person a password; one that an administrator gives must be changed at once."""
+    if not from_stdin and not sys.stdin.isatty():
+        with terminal(as_login=as_login, is_json=is_json):
+            raise InvalidInput(
+                "there is no terminal to type a password at", next_step="Pipe it with --stdin."
+            )
     password = (
         sys.stdin.readline().rstrip("\r\n")
         if from_stdin

@@ -143,7 +143,7 @@ def test_an_administrators_key_says_in_full_what_it_may_and_never_grows(session:
         key = create_api_key(session, login, label="x", clock=clock, by=people["adam"])
         accounts.change_user(session, login, {"role": Role.MANAGER}, clock=clock, by=people["adam"])
 
-        assert authenticate(session, key, clock=clock).permissions == allowed
+        assert set(authenticate(session, key, clock=clock).permissions or ()) == allowed
 
 
 def test_only_an_administrator_sets_what_a_currency_is_worth(session: Session) -> None:

@@ -297,12 +297,9 @@ def _signature(approval: Approval, said: _Said) -> ApprovalSignature:
 
 
 def _tell(session: Session, approval: Approval, said: _Said, version: int, action: str) -> None:
+    signed = {"printed_name": said.actor.name, "is_reauthenticated": said.is_reauthenticated}
     audit.append(
-        session,
-        at=said.clock.now(),
-        actor=said.actor,
-        action=action,
-        object_id=approval.number,
+        session, at=said.clock.now(), actor=said.actor, action=action, object_id=approval.number,
         before={"state": ApprovalState.PENDING.value, "version": version},
         after={
             "state": approval.state.value,
@@ -311,10 +308,10 @@ def _tell(session: Session, approval: Approval, said: _Said, version: int, actio
             "revision": approval.revision,
             "fingerprint": approval.fingerprint,
             "channel": said.channel,
+            **(signed if said.decision is Decision.APPROVE else {}),
         },
-        meaning=MEANINGS[said.decision],
-        reason=said.reason,
-    )
+        meaning=MEANINGS[said.decision], reason=said.reason,
+    )  # fmt: skip
 
 
 def _view(session: Session, approval: Approval) -> ApprovalView:

@@ -1,5 +1,6 @@
 """Who is asking: people, where they work and their keys."""
 
+import hashlib
 import re
 import secrets
 from collections.abc import Collection
@@ -210,7 +211,10 @@ def create_api_key(
             expires_at=expires_at,
         )
     )
-    told = {"login": login, "label": label[:80], "permissions": sorted(allowed)}
+    told = {
+        "login": login, "label": label[:80], "permissions": sorted(allowed),
+        "seal": hashlib.sha256(secret_hash(parts.secret)).hexdigest(),
+    }  # fmt: skip
     until = None if expires_at is None else expires_at.isoformat()
     audit.append(
         session, at=clock.now(), actor=by or actor, action="api_key.created",

@@ -55,6 +55,9 @@ class ApprovalRow(NamedTuple):
     required_signatures: int = 1
     needs_reauthentication: bool = False
     signatures: tuple[SignatureRow, ...] = ()
+    company_total_minor: int | None = None
+    expires_at: str = ""  # as the trail writes moments
+    consumed_at: str = ""
 
 
 class DeliveryRow(NamedTuple):
@@ -156,3 +159,5 @@ class World:
     bookings: Mapping[str, BookingRow] = field(default_factory=dict)
     answers: Mapping[str, AnswerRow] = field(default_factory=dict)
     stock_differences: Sequence[StockDifference] = ()
+    grants: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    line_differences: Sequence[str] = ()  # sentences

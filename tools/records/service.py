@@ -1,6 +1,7 @@
 """Read everything that an audit trail tells of, in columns: a handful of queries in all."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -44,6 +45,7 @@ from tools.records.core import (
     UserRow,
     World,
 )
+from tools.records.grants import line_differences, set_by_administrators
 
 Seal = Callable[[Any], tuple[dict[str, Any] | None, str]]
 
@@ -60,6 +62,15 @@ def stored(session: Session, column: Column[Any]) -> ColumnElement[Any]:
     if session.get_bind().dialect.name == "sqlite":
         return cast(column, LargeBinary)
     return column if isinstance(column.type, UtcDateTime) else cast(column, Text)
+
+
+def moment_text(stored_moment: Any) -> str:
+    """Return a moment as the trail writes it, whichever way the database keeps it."""
+    if isinstance(stored_moment, datetime):
+        return stored_moment.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(stored_moment, bytes):
+        return stored_moment.decode(errors="replace").replace(" ", "T", 1) + "+00:00"
+    return ""
 
 
 def world(session: Session, *, seal: Seal) -> World:
@@ -87,6 +98,8 @@ def world(session: Session, *, seal: Seal) -> World:
         bookings=bookings(session),
         answers=answers(session, numbers, logins),
         stock_differences=stock_differences(session),
+        grants=set_by_administrators(session),
+        line_differences=line_differences(session),
         users={row[0]: UserRow(*row) for row in _plain(session, User, *UserRow._fields)},
     )
 
@@ -147,13 +160,17 @@ def _approvals(
             it.id, it.number, it.order_id, it.revision, it.fingerprint, _raw(it.state),
             it.total_minor, _raw(it.decision), it.requested_by_id, it.decided_by_id, it.reason,
             it.consumed_at.is_not(None), it.required_signatures, it.needs_reauthentication,
+            it.company_total_minor, stored(session, it.expires_at),
+            stored(session, it.consumed_at),
         )
     )  # fmt: skip
     found: dict[int, ApprovalRow] = {}
-    for row_id, number, order_id, *middle, asked, decided, reason, is_spent, least, again in rows:
+    for row_id, number, order_id, *middle in rows:
+        *seen, asked, decided, reason, is_spent, least, again, total, until, spent = middle
         values = (
-            number, numbers[order_id], *middle, logins.get(asked), logins.get(decided), reason,
-            is_spent, least, again, tuple(signatures.get(row_id, ())),
+            number, numbers[order_id], *seen, logins.get(asked), logins.get(decided), reason,
+            is_spent, least, again, tuple(signatures.get(row_id, ())), total,
+            moment_text(until), moment_text(spent),
         )  # fmt: skip
         found[row_id] = ApprovalRow._make(values)
     return found

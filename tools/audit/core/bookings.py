@@ -38,8 +38,8 @@ class Bookings:
             "order.receipt_reversed": self._reversed,
             "order.goods_returned": self._returned,
             "order.answer_declined": self.answered,
-            "user.added": self._granted,
-            "user.changed": self._granted,
+            "user.added": self.granted,
+            "user.changed": self.granted,
         }
 
     def strays(self, told: Told) -> Iterator[str]:
@@ -99,7 +99,8 @@ class Bookings:
                         f"user {login}: {what} is {stands!r}, row {seq} of the trail says {says!r}"
                     )
 
-    def _granted(self, told: Told) -> Iterator[str]:
+    def granted(self, told: Told) -> Iterator[str]:
+        """What a person may, said anew."""
         rights = self._rights.setdefault(told.object_id, {})
         rights.update(
             {what: (told.seq, told.after[what]) for what in _RIGHTS if what in told.after}

@@ -11,8 +11,11 @@ from typing import Any
 
 from db.types import ApprovalState, LoadState, OrderState, OutboxState
 from tools.audit.core.bookings import Bookings, Told
+from tools.audit.core.grants import Grants
 from tools.audit.core.reading import Row, object_told
 from tools.records.core import ApprovalRow, OrderRow, Revision, RevisionRow, World
+
+_SIGNATURE = ("printed_name", "is_reauthenticated")
 
 
 @dataclass
@@ -30,12 +33,15 @@ class Witness:
     _loads: set[int] = field(default_factory=set)
     _policies: set[int] = field(default_factory=set)
     _bookings: Bookings = field(init=False)
+    _grants: Grants = field(init=False)
     _about: dict[str | bytes, Callable[[Told], Iterator[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._bookings = Bookings(self.world)
+        self._bookings, self._grants = Bookings(self.world), Grants(self.world.grants)
         about: dict[str, Callable[[Told], Iterator[str]]] = {
             **self._bookings.about(),
+            **self._grants.about(),
+            "user.changed": self._user_changed,
             "order.drafted": self._order_written,
             "order.revised": self._order_written,
             "order.approved": self._order_approved,
@@ -87,7 +93,13 @@ class Witness:
             *unsealed,
             *self._untold(),
             *self._bookings.untold(),
+            *self._grants.untold(),
+            *self.world.line_differences,
         ]
+
+    def _user_changed(self, told: Told) -> Iterator[str]:
+        yield from self._bookings.granted(told)
+        yield from self._grants.access_ended(told)
 
     def _order_written(self, told: Told) -> Iterator[str]:
         where = (told.object_id, told.after.get("revision", 0))
@@ -125,9 +137,8 @@ class Witness:
             yield f"approval {told.after.get('approval')} of row {told.seq} does not exist"
             return
         name = f"approval {row.number}"
-        yield from _differ(
-            told, name, row, **_seen(told), order=told.object_id, requested_by=told.actor
-        )
+        says = _seen(told, "expires_at")
+        yield from _differ(told, name, row, **says, order=told.object_id, requested_by=told.actor)
 
     def _name_given(self, told: Told) -> Iterator[str]:
         """One name of several, or the last one: it must stand under the request."""
@@ -136,9 +147,12 @@ class Witness:
         if row is None:
             yield f"approval {told.object_id} of row {told.seq} does not exist"
             return
-        signed = [(name.login, name.fingerprint) for name in row.signatures]
-        if (told.actor, told.after.get("fingerprint")) not in signed:
+        mine = [name for name in row.signatures if name.login == told.actor]
+        if told.after.get("fingerprint") not in [name.fingerprint for name in mine]:
             yield f"approval {row.number} lacks the signature of {told.actor!r} (row {told.seq})"
+            return
+        says = {what: told.after[what] for what in _SIGNATURE if what in told.after}
+        yield from _differ(told, f"signature of {told.actor} on {row.number}", mine[0], **says)
 
     def _decision(self, told: Told) -> Iterator[str]:
         row = self.world.approvals.get(told.object_id)
@@ -159,8 +173,9 @@ class Witness:
         if row is None:
             yield f"approval {told.after.get('approval')} of row {told.seq} does not exist"
             return
+        seen = _seen(told, "company_total_minor", "consumed_at")
         says = {"order": told.object_id, "decided_by": told.actor, "is_spent": True}
-        yield from _differ(told, f"approval {row.number}", row, **_seen(told), **says)
+        yield from _differ(told, f"approval {row.number}", row, **seen, **says)
         sent = self.world.deliveries.get(where)
         if sent is None:
             yield f"order {told.object_id} was approved but has no delivery"
@@ -299,11 +314,9 @@ def _rewritten(order: OrderRow, written: RevisionRow | None) -> Iterator[str]:
             yield f"{name}: {what} is {stands!r}, its revision says {said!r}"
 
 
-def _seen(told: Told) -> dict[str, Any]:
-    after = told.after
-    return {
-        name: after[name] for name in ("revision", "fingerprint", "total_minor") if name in after
-    }
+def _seen(told: Told, *more: str) -> dict[str, Any]:
+    after, names = told.after, ("revision", "fingerprint", "total_minor", *more)
+    return {name: after[name] for name in names if name in after}
 
 
 def _differ(told: Told, name: str, row: object, **says: Any) -> Iterator[str]:

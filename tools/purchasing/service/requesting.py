@@ -179,6 +179,7 @@ def _open(
         at=now, told={
             "approval": approval.number, "fingerprint": approval.fingerprint,
             "total_minor": approval.total_minor,
+            "expires_at": approval.expires_at.isoformat(timespec="microseconds"),
         },
     )  # fmt: skip
     return approval

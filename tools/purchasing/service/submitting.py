@@ -78,6 +78,9 @@ def submit(
         told={
             "approval": approval.number, "fingerprint": approval.fingerprint,
             "total_minor": approval.total_minor, "payload": document_hash(payload),
+            "company_total_minor": approval.company_total_minor,
+            "consumed_at": approval.consumed_at
+            and approval.consumed_at.isoformat(timespec="microseconds"),
             "policy_version": policy.version, "signatures": len(signed),
         },
     )  # fmt: skip
