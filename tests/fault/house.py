@@ -27,7 +27,7 @@ from db.models.purchasing import Outbox
 from db.models.stock import StockLevel
 from db.types import Actor, OutboxState
 from tests.conftest import NOW
-from tests.factories import make_item, make_location, make_supplier, make_users
+from tests.factories import _opening, make_item, make_location, make_supplier, make_users
 from tests.fault.process import ROOT, Server
 from tests.postgres import POSTGRES_URL, administer, postgres_url
 from tools.clock import SystemClock
@@ -199,6 +199,7 @@ def _stock_goods(session: Session, goods: int) -> None:
                 updated_at=NOW,
             )
         )  # fmt: skip
+        session.add(_opening(item, main, 50))
 
 
 class Builder:

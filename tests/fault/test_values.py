@@ -59,16 +59,16 @@ def test_of_two_processes_one_has_a_wrong_clock(desks: tuple[Desk, Desk], hours:
     assert abs(by_wrong.requested_at - by_right.requested_at) < timedelta(minutes=1)
     assert wrong.decide(number=by_right.number).order_number == by_right_order(right, by_right)
 
-    with right.database.write() as session:
+    with right.database.read() as session:
+        report = verify(session)
+    assert report.ok, report.problem
+
+    with right.database.write() as session:  # by hand: a day passes for this request
         row = session.exec(select(Approval).where(Approval.number == by_wrong.number)).one()
         row.expires_at = SystemClock().now() - timedelta(seconds=1)
     for desk in (right, wrong):
         with pytest.raises(QuartermasterError, match=r"expired|ran out"):
             desk.decide(number=by_wrong.number)
-
-    with right.database.read() as session:
-        report = verify(session)
-    assert report.ok, report.problem
 
 
 def by_right_order(desk: Desk, approval: Approval) -> str:
