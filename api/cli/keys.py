@@ -41,11 +41,17 @@ def create(
                 expires_at=expires_at, by=by,
             )  # fmt: skip
         if is_json:
-            told = {"login": login, "key": key, "expires_at": expires_at.isoformat()}
+            told = {
+                "login": login, "key": key, "key_id": key.split("_")[2],
+                "expires_at": expires_at.isoformat(),
+            }  # fmt: skip
             shell.emit({"ok": True, "data": told})
             return
         typer.echo(key)
-        shell.note(f"Keep it now: it is not shown again. It works until {expires_at:%d %B %Y}.")
+        shell.note(
+            f"Keep it now: it is not shown again. Its id is {key.split('_')[2]}; it works until "
+            f"{expires_at:%d %B %Y}."
+        )
 
 
 @app.command(name="list")
