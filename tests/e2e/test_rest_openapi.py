@@ -72,6 +72,7 @@ def test_every_operation_is_there(operations: dict[str, Any]) -> None:
         "DELETE /v1/session",
         "POST /v1/session/reauthenticate",
         "POST /v1/session/password",
+        "POST /v1/session/confirm-link",
         "GET /v1/sessions",
         "DELETE /v1/sessions/{session_id}",
         "GET /v1/users",
