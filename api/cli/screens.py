@@ -299,7 +299,7 @@ def approvals(rows: Sequence[Data], *, state: str) -> RenderableType:
     table = grid("request", "order", "supplier", "items", ">total", "needs", "by", "until")
     for row in rows:
         is_open = row["state"] == "pending"
-        needs = row["needs"].split(", ", 1)[-1] if is_open else decided(row)  # "1 of 2 signed: Mona"
+        needs = row["needs"].split(", ", 1)[-1] if is_open else decided(row)
         table.add_row(
             Text(row["approval_id"], style="bold"),
             f"{row['po_id']} r{row['revision']}",
