@@ -22,9 +22,9 @@ from api.problems import is_passing
 from api.signin import Doorkeeper
 from db.types import Actor, Permission
 from tools.errors import Forbidden, NotAuthenticated
-from tools.identity import passwords
 from tools.identity import service as identity
 from tools.identity.core import require_key
+from tools.passwords import service as passwords
 from tools.signin import service as sessions
 from tools.signin.service import SEEN_EVERY, SignedIn
 from tools.tracing import bind

@@ -169,7 +169,7 @@ def settle(
 
 def sign_with_password(shell: Terminal, actor: "Actor") -> bool:
     """Let the person type their password; True once it is theirs, a wrong one is counted."""
-    from tools.identity import passwords
+    from tools.passwords import service as passwords
 
     if not _can_ask(shell):
         return False  # the refusal says what is missing
@@ -234,16 +234,20 @@ def _shown(view: "ApprovalView") -> dict[str, Any]:
         "channel": view.channel,
         "signed": _signed(view),
         "checks": [check.as_json() for check in view.checks],
-        "why": [
-            {
-                "sku": why.sku,
-                "rec_id": why.recommendation,
-                "quantity": why.quantity,
-                "waterfall": [dict(term) for term in why.terms],
-            }
-            for why in view.why
-        ],
+        "why": _why(view),
     }
+
+
+def _why(view: "ApprovalView") -> list[dict[str, Any]]:
+    return [
+        {
+            "sku": why.sku,
+            "rec_id": why.recommendation,
+            "quantity": why.quantity,
+            "waterfall": [dict(term) for term in why.terms],
+        }
+        for why in view.why
+    ]
 
 
 def _signed(view: "ApprovalView") -> list[tuple[str, str]]:

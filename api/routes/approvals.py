@@ -1,6 +1,7 @@
 """Approvals: what waits for a person, and what the person decides."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlmodel import Session
 
 from api.auth import confirm_person
+from api.background import Background
 from api.bootstrap import System
 from api.dependencies import ActorDep, BackgroundDep, DeciderDep, SystemDep
 from api.idempotency import Answer, KeyedRequest, answer_once, parse_key
@@ -230,11 +232,16 @@ def decide(
             lambda inner: _decide(inner, system, actor, number, version, body, threads),
             now=system.clock.now(), refusal=refused,
         )  # fmt: skip
+    _follow(background, number, threads)
+    return _response(answer)
+
+
+def _follow(background: Background, number: str, threads: Sequence[str | None]) -> None:
+    """Send what is due, and tell the order's thread if it has one; nothing after a repeat."""
     if any(threads):
         background.tell_decision(number.strip().lower())
     elif threads:
         background.wake()
-    return _response(answer)
 
 
 def _decide(

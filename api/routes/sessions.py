@@ -12,7 +12,7 @@ from api.dependencies import ActorDep, SystemDep
 from api.routes.examples import answers
 from db.types import Actor, Permission, Role
 from tools.errors import NotAuthenticated
-from tools.identity import passwords
+from tools.passwords import service as passwords
 from tools.people.service import access
 from tools.signin import service as sessions
 from tools.signin.service import SignedIn

@@ -13,8 +13,8 @@ from tests.factories import make_users
 from tools.clock import FixedClock
 from tools.errors import Forbidden, NotAuthenticated, NotFound
 from tools.identity.core import may
-from tools.identity.passwords import ask_password, note_password, reauthenticate
 from tools.identity.service import acting, authenticate, create_api_key, revoke_api_key
+from tools.passwords.service import ask_password, note_password, reauthenticate
 from tools.people.service import access, accounts
 from tools.signin.core import Lifetimes
 from tools.signin.service import (

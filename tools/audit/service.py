@@ -40,7 +40,7 @@ from tools.audit.core.chain import (
 from tools.audit.core.reading import Row, as_stored, document_seal, first_break
 from tools.audit.core.witness import Witness
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound
-from tools.records.service import stored, table, world
+from tools.records.service.world import stored, table, world
 from tools.text import plain_text
 
 SYSTEM = Actor(

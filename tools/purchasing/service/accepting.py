@@ -3,6 +3,7 @@
 Accepting makes the next revision of an order that the supplier has already, so nothing is sent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import func, update
@@ -22,6 +23,7 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Forbidden, InvalidInput, Stale
 from tools.identity.service import acting
+from tools.policy.core.policy import Policy
 from tools.policy.service import current as current_policy
 from tools.purchasing.core.answers import (
     LineAfter,
@@ -194,11 +196,7 @@ def _accept(
     now = lines_now(session, order)
     changed = _changed(row, now, keep_balance=keep_balance)
     policy = current_policy(session)
-    check_changes(session, policy, order, changed, now)
-    for one in changed:
-        _apply(session, order, now[one.sku], one)
-    total = sum(line.amount_minor for line, _ in lines_of(session, order.id))
-    check_amount(total, f"order {order.number!r}", order.currency)
+    total = _change_lines(session, policy, order, changed, now)
     approval = approved_last(session, order)
     raises = total > max(order.total_minor, approval.total_minor if approval else 0)
     why = needs_approver(
@@ -221,6 +219,22 @@ def _accept(
     if raises:
         check_caps(session, policy, order, clock=clock, company=company)
     _write(session, order, row, actor=actor, clock=clock, reason=reason, before_minor=before_minor)
+
+
+def _change_lines(
+    session: Session,
+    policy: Policy,
+    order: PurchaseOrder,
+    changed: Sequence[LineAfter],
+    now: dict[str, LineNow],
+) -> int:
+    """Write what becomes of the lines; returns the new total."""
+    check_changes(session, policy, order, changed, now)
+    for one in changed:
+        _apply(session, order, now[one.sku], one)
+    total = sum(line.amount_minor for line, _ in lines_of(session, order.id))
+    check_amount(total, f"order {order.number!r}", order.currency)
+    return total
 
 
 def _changed(

@@ -33,7 +33,6 @@ from db.models.purchasing import (
     Receipt,
 )
 from db.types import ReceiptKind
-from tools.records.bookings import answers, bookings, stock_differences
 from tools.records.core import (
     ApprovalRow,
     DeliveryRow,
@@ -45,7 +44,8 @@ from tools.records.core import (
     UserRow,
     World,
 )
-from tools.records.grants import line_differences, set_by_administrators
+from tools.records.service.bookings import answers, bookings, stock_differences
+from tools.records.service.grants import line_differences, set_by_administrators
 
 Seal = Callable[[Any], tuple[dict[str, Any] | None, str]]
 
