@@ -271,7 +271,8 @@ class TestTurn:
             {
                 "approval_id": "a-31", "po_id": "PO-3002", "version": 1, "total": "9360.00",
                 "currency": "USD", "approver_role": "manager",
-                "expires_at": "2026-03-03T09:00:00+00:00",
+                "expires_at": "2026-03-03T09:00:00+00:00", "required_signatures": 1,
+                "needs": "manager",
             }
         ]  # fmt: skip
 
