@@ -23,6 +23,7 @@ from tools.errors import ExternalError, InvalidInput, QuartermasterError
 from tools.outbox import service as outbox
 from tools.outbox.core import Breaker, Claim, Outcome, Settlement, Way, failed, outcome
 from tools.outbox.gateway import Channel
+from tools.purchasing.service.settling import check_settlement
 from tools.purchasing.service.submitting import mark_sent, take_back
 from tools.tracing import bound, span
 
@@ -210,6 +211,7 @@ def settle_in(
     """Do what ``settle`` does inside a transaction; returns the order's number."""
     audit.lock(session)
     row = outbox.settle(session, key, answer=answer, actor=actor, reason=reason, at=clock.now())
+    check_settlement(session, row, answer=answer, actor=actor, reason=reason)
     if answer is Settlement.DELIVERED:
         mark_sent(session, order_id=row.order_id, reference=reason, clock=clock)
     elif answer is Settlement.TAKE_BACK:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.terminal import JsonOption, jsonable, terminal, usage_error
+from api.cli.terminal import JsonOption, Terminal, jsonable, terminal, usage_error
 
 MapOption = Annotated[
     list[str] | None,
@@ -74,7 +74,19 @@ def deliver(is_json: JsonOption = False) -> None:
         if shell.is_json:
             shell.emit({"ok": True, "data": {"deliveries": deliveries}})
         elif not deliveries:
-            shell.note("Nothing is due.")
+            shell.note(_why_nothing(shell))
+
+
+def _why_nothing(shell: Terminal) -> str:
+    from tools.policy.service import current
+
+    with shell.system.database.read() as session:
+        if current(session).dispatch_enabled:
+            return "Nothing is due."
+    return (
+        "Nothing leaves: dispatch is stopped. An admin starts it again with "
+        "`quartermaster dispatch start --reason ...`"
+    )
 
 
 def serve(

@@ -131,11 +131,22 @@ def read_edits(edits: Sequence[Mapping[str, Any]] | None) -> tuple[Edit, ...]:
 
 
 def answered(
-    decision: Decision, *, actor_name: str, order: str, reason: str, missing: int = 0
+    decision: Decision,
+    *,
+    actor_name: str,
+    order: str,
+    reason: str,
+    missing: int = 0,
+    is_stopped: bool = False,
 ) -> str:
-    """Return the sentence that tells what was decided; ``missing`` signatures are still to come."""
+    """Return the sentence that tells what was decided.
+
+    ``missing`` signatures are still to come; ``is_stopped`` says that nothing leaves at present.
+    """
     if decision is Decision.APPROVE and missing:
         return f"{actor_name} signed {order}; another person must sign before it leaves"
+    if decision is Decision.APPROVE and is_stopped:
+        return f"{actor_name} approved {order}; it waits, because dispatch is stopped"
     said = f": {reason}" if reason else ""
     return {
         Decision.APPROVE: f"{actor_name} approved {order}; it is on its way to the supplier",

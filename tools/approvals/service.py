@@ -142,7 +142,7 @@ def decide(
         approval = _follow(session, approval, order, said, changes)
     message = answered(
         decision, actor_name=said.actor.name, order=order.number, reason=said.reason,
-        missing=missing,
+        missing=missing, is_stopped=not policies.current(session).dispatch_enabled,
     )  # fmt: skip
     return DecisionOutcome(_view(session, approval), order.number, order.state.value, message)
 

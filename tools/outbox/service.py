@@ -31,6 +31,7 @@ from tools.outbox.core import (
     retry_delay,
 )
 from tools.policy import service as policy
+from tools.records.core import leaves_as
 from tools.text import plain_text
 
 _STUCK = (OutboxState.IN_DOUBT, OutboxState.DEAD)  # waits for a person
@@ -39,7 +40,6 @@ _STATE_AFTER: Mapping[Failure, OutboxState] = {
     Failure.GIVE_UP: OutboxState.DEAD,
     Failure.IN_DOUBT: OutboxState.IN_DOUBT,
 }
-
 
 _SETTLED: Mapping[Settlement, str] = {
     Settlement.DELIVERED: "delivery.settled",
@@ -165,7 +165,7 @@ def _lease(session: Session, row: Outbox, *, holder: str, at: datetime) -> Claim
             PurchaseOrder.id == row.order_id
         )
     ).one()
-    payload, problem = _sealed(session, row.id, number)
+    payload, problem = _sealed(session, row, number)
     return Claim(
         id=row.id, key=row.key, order_id=row.order_id, number=number, channel=row.channel,
         payload=payload, attempts=attempts, holder=holder, supplier_id=supplier_id,
@@ -173,15 +173,16 @@ def _lease(session: Session, row: Outbox, *, holder: str, at: datetime) -> Claim
     )  # fmt: skip
 
 
-def _sealed(session: Session, row_id: int, number: str) -> tuple[Mapping[str, Any], str]:
+def _sealed(session: Session, row: Outbox, number: str) -> tuple[Mapping[str, Any], str]:
     """Return a payload, and what is wrong when it is not the one sealed with the approval."""
     told = audit.told(session, action="order.approved", object_id=number)
     if told is None:
         return {}, f"the trail does not tell that {number} was approved"
     try:
-        payload = session.exec(select(Outbox.payload).where(Outbox.id == row_id)).one()
+        payload = session.exec(select(Outbox.payload).where(Outbox.id == row.id)).one()
         is_same = told.get("payload") == document_hash(payload)
-    except (ValueError, TypeError):  # not JSON, or not of ours
+        is_same &= (row.key, row.channel) == leaves_as(payload)
+    except (ValueError, TypeError, KeyError, AttributeError):  # not JSON, or not of ours
         is_same = False
     if not is_same:
         return {}, f"what waits to be sent is not what was approved as {number}"
@@ -342,7 +343,8 @@ def settle(
             "delivery_reference": f"settled by {actor.login}",
         },
         Settlement.SEND_AGAIN: {
-            "state": OutboxState.PENDING, "next_attempt_at": at, "attempts": 0,
+            # One try counts: it cannot be cancelled as if it had never been sent.
+            "state": OutboxState.PENDING, "next_attempt_at": at, "attempts": 1,
         },
         Settlement.TAKE_BACK: {"state": OutboxState.CANCELLED},
     }  # fmt: skip

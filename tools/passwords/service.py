@@ -54,6 +54,7 @@ def note_password(
     """
     if question.user_id is None or question.locked_until is not None:
         return
+    audit.lock(session)  # before the person's row, as everybody who changes a person takes them
     failures = 0 if is_right else col(User.failed_logins) + 1
     session.execute(
         update(User)

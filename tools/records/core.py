@@ -161,3 +161,15 @@ class World:
     stock_differences: Sequence[StockDifference] = ()
     grants: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     line_differences: Sequence[str] = ()  # sentences
+
+
+FILE_DROP = "file"  # the channel of an order whose content names none
+
+
+def leaves_as(payload: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the key and the channel under which a payload was approved to leave.
+
+    >>> leaves_as({"key": "po:PO-7:v1:aa", "lines": []})
+    ('po:PO-7:v1:aa', 'file')
+    """
+    return str(payload["key"]), str(payload.get("delivery", {}).get("channel", FILE_DROP))

@@ -6,14 +6,17 @@ from sqlalchemy import update
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from db.models.purchasing import Outbox
-from db.types import OutboxState
+from db.models.identity import Counter
+from db.models.purchasing import Outbox, PurchaseOrder
+from db.types import OrderState, OutboxState
 from tools.audit import service as audit
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Stale
 from tools.policy.service import set_dispatch
+from tools.purchasing.service.rows import step, void_approvals
 
+NUMBERS_SKIPPED = 1_000  # documents that may have been written since the backup
 _MAY_HAVE_LEFT = (OutboxState.PENDING, OutboxState.CLAIMED)
 
 
@@ -21,6 +24,9 @@ def after_restore(
     session: Session, *, backed_up_at: datetime, clock: Clock, company: Company
 ) -> list[str]:
     """Stop dispatch, and put every delivery in doubt that may have left since the backup.
+
+    What waited for a decision may have been approved and sent since then: those requests are void,
+    and a person asks again after a look. Public numbers go on behind a gap: none is given twice.
 
     Args:
         session: A write transaction on the restored database.
@@ -37,6 +43,8 @@ def after_restore(
     audit.lock(session)
     reason = f"restored from the backup of {backed_up_at:%Y-%m-%d %H:%M} UTC"
     set_dispatch(session, False, reason=reason, actor=audit.SYSTEM, clock=clock, company=company)
+    session.execute(update(Counter).values(value=Counter.value + NUMBERS_SKIPPED))
+    _void_requests(session, reason=reason, clock=clock)
     rows = session.exec(
         select(Outbox)
         .options(defer(Outbox.payload))  # type: ignore[arg-type]
@@ -57,6 +65,20 @@ def after_restore(
             reason=reason,
         )
     return [row.key for row in rows]
+
+
+def _void_requests(session: Session, *, reason: str, clock: Clock) -> None:
+    waiting = session.exec(
+        select(PurchaseOrder)
+        .where(PurchaseOrder.state == OrderState.PENDING_APPROVAL)
+        .order_by(col(PurchaseOrder.id))
+    ).all()
+    for order in waiting:
+        voided = void_approvals(session, order)
+        step(
+            session, order, OrderState.DRAFT, actor=audit.SYSTEM, action="order.taken_back",
+            at=clock.now(), reason=reason, told={"voided": voided},
+        )  # fmt: skip
 
 
 def _doubt(session: Session, row_id: int, seen: OutboxState) -> None:

@@ -14,6 +14,10 @@ TIMESTAMP_HEADER = "X-Quartermaster-Timestamp"
 SIGNATURE_HEADER = "X-Quartermaster-Signature"
 SCHEME = "v1"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NOT_PUBLIC = (  # which some versions of Python call global
+    ipaddress.ip_network("192.0.0.0/24"),  # RFC 6890: protocol assignments
+    ipaddress.ip_network("fec0::/10"),  # RFC 3879: site-local, given up
+)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -122,6 +126,8 @@ def _inside(ip: Address) -> list[Address]:
 def _is_global(ip: Address) -> bool:
     if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip in _NAT64):
         return True  # what it carries decides
+    if any(ip in network for network in _NOT_PUBLIC if network.version == ip.version):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 

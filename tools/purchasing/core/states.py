@@ -70,7 +70,7 @@ ON_ORDER = frozenset({_S.PENDING_APPROVAL, _S.APPROVED}) | AWAITED  # counts in 
 NEXT_ACTION: Mapping[OrderState, str] = {
     _S.DRAFT: "request approval",
     _S.PENDING_APPROVAL: "a person decides",
-    _S.APPROVED: "is being sent",
+    _S.APPROVED: "waits to be sent",
     _S.SENT: "the supplier confirms",
     _S.CONFIRMED: "goods arrive",
     _S.CHANGED: "check the supplier's change",

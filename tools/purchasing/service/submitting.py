@@ -20,7 +20,7 @@ from tools.outbox import service as outbox
 from tools.outbox.core import delivery_key
 from tools.policy import service as policies
 from tools.policy.core.policy import Policy
-from tools.purchasing.core.content import Delivery, fingerprint
+from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import numbers, sent_meanwhile
 from tools.purchasing.core.quantities import moved_bp, price_for
 from tools.purchasing.core.states import AWAITED
@@ -40,8 +40,7 @@ from tools.purchasing.service.rows import (
 from tools.purchasing.service.signing import check_signatures
 from tools.purchasing.service.terms import terms_of
 from tools.purchasing.service.timing import has_run_out
-
-FILE_DROP = Delivery().channel
+from tools.records.core import leaves_as
 
 
 def submit(
@@ -86,7 +85,7 @@ def submit(
     )  # fmt: skip
     return outbox.enqueue(
         session, order_id=order.id, revision=order.revision, approval_id=approval.id,
-        channel=payload.get("delivery", {}).get("channel", FILE_DROP), payload=payload, at=now,
+        channel=leaves_as(payload)[1], payload=payload, at=now,
     )  # fmt: skip
 
 

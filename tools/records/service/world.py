@@ -43,6 +43,7 @@ from tools.records.core import (
     SignatureRow,
     UserRow,
     World,
+    leaves_as,
 )
 from tools.records.service.bookings import answers, bookings, stock_differences
 from tools.records.service.grants import line_differences, set_by_administrators
@@ -196,12 +197,26 @@ def _deliveries(
     it = table(Outbox).c
     payload = stored(session, it.payload)
     rows = session.execute(
-        select(it.key, it.order_id, it.revision, it.approval_id, _raw(it.state), payload)
+        select(
+            it.key, it.order_id, it.revision, it.approval_id, _raw(it.state), it.channel, payload
+        )
     )
     return [
-        DeliveryRow(key, numbers[order], revision, approvals[approval], state, seal(said)[1])
-        for key, order, revision, approval, state, said in rows
-    ]
+        DeliveryRow(
+            key, numbers[order], revision, approvals[approval], state,
+            _way_sealed(key, channel, *seal(said)),
+        )
+        for key, order, revision, approval, state, channel, said in rows
+    ]  # fmt: skip
+
+
+def _way_sealed(key: str, channel: str, said: Mapping[str, Any] | None, hashed: str) -> str:
+    """Return the hash of a payload that stands under its own key and channel, else an empty one."""
+    try:
+        is_own = said is not None and leaves_as(said) == (key, channel)
+    except (KeyError, AttributeError):
+        is_own = False
+    return hashed if is_own else ""
 
 
 def _revisions(
