@@ -66,6 +66,8 @@ class System:
         self.settings = settings
         self.database = database
         self.clock = clock
+        # What others sign and check is about real time, also where the demo's own time stands.
+        self.world_clock: Clock = SystemClock() if isinstance(clock, TickingClock) else clock
         self.company = company
         self._lazy = threading.Lock()
         self._conversations: Conversations | None = None
@@ -76,7 +78,7 @@ class System:
         """The ways out of the house, by the name that an outbox row carries."""
         with self._lazy:
             if self._channels is None:
-                self._channels = build_channels(self.settings, self.clock)
+                self._channels = build_channels(self.settings, self.world_clock)
             return self._channels
 
     @property

@@ -68,7 +68,7 @@ def take_message(
     """Keep a signed message; what it says is booked right after, once."""
     sender = authentic(
         background.sources, source, body=body, timestamp=timestamp, signed=signed or "",
-        now=system.clock.now(),
+        now=system.world_clock.now(),
     )  # fmt: skip
     with system.database.write() as session:
         kept = inbound.keep(session, sender, body, clock=system.clock)

@@ -225,3 +225,14 @@ def test_building_stays_light(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert answer.stdout.strip() == "[]"
+
+
+def test_what_is_signed_is_signed_in_real_time_also_on_the_demo(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    demo = build_system(settings, clock=TickingClock(datetime(2011, 12, 9, tzinfo=UTC)))
+    own = build_system(settings, clock=FixedClock(NOW))
+
+    assert isinstance(demo.world_clock, SystemClock)
+    assert own.world_clock is own.clock
+    demo.close()
+    own.close()
