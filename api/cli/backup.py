@@ -66,7 +66,9 @@ def _steps(in_doubt: tuple[str, ...]) -> list[str]:
     ]
     return [
         *asked,
-        "Enter again what people did after the backup: receipts, decisions, imports.",
+        "Requests that waited for a decision are void: they may have been approved and sent since. "
+        "Ask the suppliers before asking for approval again.",
+        "Enter again what people did after the backup: receipts, imports.",
         "quartermaster doctor",
         "quartermaster dispatch start --reason ... (an administrator)",
     ]
