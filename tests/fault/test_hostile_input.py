@@ -148,6 +148,9 @@ def test_a_folder_that_cannot_be_written_is_said_and_passes(sqlite_house: House)
         try:
             server.start(is_ready=False)
             assert not _becomes_ready(server)
+            said_by_s = time.monotonic() + 60
+            while not server.log.strip() and time.monotonic() < said_by_s:
+                time.sleep(0.1)
             server.kill()
             assert server.log.strip()
             _mount(ballast.parent, "rw")

@@ -341,7 +341,7 @@ def _propose(
         revision=order.revision,
         content=content,
         source=source,
-        recorded_by_id=actor.user_id,
+        recorded_by_id=actor.user_id or None,  # the system is nobody
         received_at=at,
     )
     session.add(row)
