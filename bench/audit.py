@@ -153,7 +153,8 @@ def _order(number: int, trail: _Trail) -> Iterator[tuple[type[SQLModel], dict[st
         "lines": [{"sku": "WIDGET", "units": 12, "unit_price_minor": 100, "name": "Widget"}],
     }  # fmt: skip
     seal = document_hash(content)
-    payload = {"kind": "purchase_order", "number": name, "fingerprint": seal, "total": "12.00"}
+    payload = {"kind": "purchase_order", "number": name, "fingerprint": seal, "total": "12.00",
+               "key": f"po:{name}:v1:{seal[:16]}"}  # fmt: skip
     seen = {"revision": 1, "fingerprint": seal, "total_minor": 1200}
     trail.tell("paul", "order.drafted", name, state="draft", currency="GBP", **seen)
     trail.tell("paul", "approval.requested", name, state="pending_approval", approval=request,
