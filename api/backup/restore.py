@@ -143,11 +143,18 @@ def _require_empty(settings: Settings) -> None:
     """
     url = make_url(settings.database_url)
     files = [settings.checkpoint_file, settings.anchor_file]
-    if url.get_backend_name() == "sqlite":
-        files.append(Path(str(url.database)))
+    if url.get_backend_name() == "sqlite":  # the house itself first: it is what people know
+        files.insert(0, Path(str(url.database)))
     there = [path for path in files if path.exists()]
     if settings.outgoing_dir.is_dir() and any(settings.outgoing_dir.iterdir()):
         there.append(settings.outgoing_dir)
+    if there and there != [settings.anchor_file]:
+        raise Conflict(
+            f"{str(settings.data_dir)!r} already holds a house ({there[0].name!r}), and a restore "
+            "overwrites nothing",
+            next_step="Restore into an empty data folder (QM_DATA_DIR), or move what is there "
+            "aside.",
+        )
     if there:
         raise Conflict(
             f"{str(there[0])!r} exists already, and a restore overwrites nothing",

@@ -67,7 +67,8 @@ def _steps(in_doubt: tuple[str, ...]) -> list[str]:
     return [
         *asked,
         "Requests that waited for a decision are void: they may have been approved and sent since. "
-        "Ask the suppliers before asking for approval again.",
+        "The same is true of drafts. Look through suppliers' confirmations, sent mails and files "
+        "since the backup; what nobody has is revised before approval can be asked for again.",
         "Enter again what people did after the backup: receipts, imports.",
         "quartermaster doctor",
         "quartermaster dispatch start --reason ... (an administrator)",

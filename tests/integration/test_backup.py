@@ -213,8 +213,9 @@ class TestRefusals:
     def test_a_place_where_something_is(self, house: House, tmp_path: Path) -> None:
         house.backup(tmp_path / "b")
 
-        with pytest.raises(Conflict, match="overwrites nothing"):
+        with pytest.raises(Conflict, match="overwrites nothing") as refused:
             bring_back(house.settings, tmp_path / "b")
+        assert "already holds a house" in refused.value.message
         again = house.elsewhere()
         bring_back(again, tmp_path / "b")
         shutil.rmtree(again.outgoing_dir)

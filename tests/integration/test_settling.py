@@ -105,6 +105,26 @@ def test_a_restore_voids_what_waited_and_gives_no_number_twice(desk: Desk) -> No
     assert desk.audit().ok
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_what_may_have_left_since_the_backup_is_revised_before_it_is_asked_for(
+    desk: Desk, is_asked: bool
+) -> None:
+    number = desk.draft().order.number
+    if is_asked:
+        desk.ask(number)
+    with desk.database.write() as session:
+        after_restore(
+            session, backed_up_at=desk.clock.now(), clock=desk.clock, company=desk.company
+        )
+
+    with pytest.raises(Conflict, match="after the backup"):
+        desk.ask(number)
+
+    desk.revise(units=1920)  # the same again, after a look at what the supplier has
+    assert desk.ask(number).revision == 2
+    assert desk.audit().ok
+
+
 @pytest.mark.parametrize("address", ["fec0::1", "192.0.0.8", "169.254.169.254", "10.1.2.3", "::1"])
 def test_addresses_inside_are_not_public(address: str) -> None:
     assert not is_public(address)

@@ -14,7 +14,7 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import Stale
 from tools.policy.service import set_dispatch
-from tools.purchasing.service.rows import step, void_approvals
+from tools.purchasing.service.rows import RESTORED, step, void_approvals
 
 NUMBERS_SKIPPED = 1_000  # documents that may have been written since the backup
 _MAY_HAVE_LEFT = (OutboxState.PENDING, OutboxState.CLAIMED)
@@ -25,8 +25,9 @@ def after_restore(
 ) -> list[str]:
     """Stop dispatch, and put every delivery in doubt that may have left since the backup.
 
-    What waited for a decision may have been approved and sent since then: those requests are void,
-    and a person asks again after a look. Public numbers go on behind a gap: none is given twice.
+    What was a draft or waited for a decision may have been approved and sent since then: requests
+    are void, and a person asks the supplier and revises before asking again. Public numbers go on
+    behind a gap: none is given twice.
 
     Args:
         session: A write transaction on the restored database.
@@ -70,14 +71,19 @@ def after_restore(
 def _void_requests(session: Session, *, reason: str, clock: Clock) -> None:
     waiting = session.exec(
         select(PurchaseOrder)
-        .where(PurchaseOrder.state == OrderState.PENDING_APPROVAL)
+        .where(col(PurchaseOrder.state).in_((OrderState.DRAFT, OrderState.PENDING_APPROVAL)))
         .order_by(col(PurchaseOrder.id))
     ).all()
     for order in waiting:
-        voided = void_approvals(session, order)
-        step(
-            session, order, OrderState.DRAFT, actor=audit.SYSTEM, action="order.taken_back",
-            at=clock.now(), reason=reason, told={"voided": voided},
+        if order.state is OrderState.PENDING_APPROVAL:
+            voided = void_approvals(session, order)
+            step(
+                session, order, OrderState.DRAFT, actor=audit.SYSTEM, action="order.taken_back",
+                at=clock.now(), reason=reason, told={"voided": voided},
+            )  # fmt: skip
+        audit.append(
+            session, at=clock.now(), actor=audit.SYSTEM, action=RESTORED, object_id=order.number,
+            after={"revision": order.revision}, reason=reason,
         )  # fmt: skip
 
 

@@ -22,7 +22,14 @@ from tools.purchasing.service.authority import (
 )
 from tools.purchasing.service.drafting import check_may_draft, check_order_scope
 from tools.purchasing.service.policing import refuse_blocked
-from tools.purchasing.service.rows import content_of, lines_of, load, pending_approval, step
+from tools.purchasing.service.rows import (
+    content_of,
+    lines_of,
+    load,
+    pending_approval,
+    step,
+    was_restored,
+)
 from tools.purchasing.service.timing import has_run_out, steady
 
 
@@ -69,13 +76,26 @@ def request_approval(
             f"order {order.number!r} is {order.state.value!r}: there is nothing to ask for",
             details={"state": order.state.value, "current_revision": order.revision},
         )
+    _refuse_spent(session, order)
+    return _open(session, order, actor=actor, clock=clock, company=company)
+
+
+def _refuse_spent(session: Session, order: PurchaseOrder) -> None:
+    """Refuse a revision that left once, or may have left: it would go under the same key."""
     if outbox.was_queued(session, order_id=order.id, revision=order.revision):
         raise Conflict(
             f"revision {order.revision} of {order.number!r} was approved before and taken back",
             next_step="Revise the order first, without changes if it shall stay as it is.",
             details={"state": order.state.value, "current_revision": order.revision},
         )
-    return _open(session, order, actor=actor, clock=clock, company=company)
+    if was_restored(session, order):
+        raise Conflict(
+            f"revision {order.revision} of {order.number!r} may have been approved and sent after "
+            "the backup from which the database was restored",
+            next_step=f"Ask the supplier whether they have {order.number}. If not, revise it, "
+            "without changes if it shall stay as it is, and ask again; if they have, cancel it.",
+            details={"state": order.state.value, "current_revision": order.revision},
+        )
 
 
 def expire(session: Session, order: PurchaseOrder, approval: Approval, *, clock: Clock) -> bool:

@@ -39,6 +39,7 @@ from tools.purchasing.service.rows import (
     stale,
     step,
     void_approvals,
+    was_restored,
 )
 from tools.purchasing.service.terms import LineRequest, PricedLine, priced, terms_of
 from tools.text import plain_text
@@ -226,8 +227,9 @@ def _refuse_no_change(
         for line, _ in lines_of(session, order.id)
     ]
     was_queued = outbox.was_queued(session, order_id=order.id, revision=order.revision)
+    is_spent = was_queued or was_restored(session, order)
     is_same = same_lines and fingerprint(content_of(session, order)) == order.fingerprint
-    if is_same and not was_queued:
+    if is_same and not is_spent:
         asked = ", ".join(f"{change.sku} {change.quantity:g}" for change in changes)
         raise InvalidInput(
             f"this changes nothing in {order.number!r}" + (f": {asked}" if asked else ""),

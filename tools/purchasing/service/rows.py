@@ -27,6 +27,7 @@ from tools.purchasing.core.views import Check
 from tools.reach.service import orders_here
 
 OrderLine = tuple[PurchaseOrderLine, Item]
+RESTORED = "order.restored"  # came back from a backup unsent
 
 
 def today(clock: Clock, company: Company) -> date:
@@ -276,6 +277,12 @@ def void_approvals(session: Session, order: PurchaseOrder) -> list[str]:
     for row in rows:
         session.refresh(row)
     return [row.number for row in rows]
+
+
+def was_restored(session: Session, order: PurchaseOrder) -> bool:
+    """Whether this revision came back from a backup unsent: it may have left since then."""
+    told = audit.told(session, action=RESTORED, object_id=order.number)
+    return told is not None and told.get("revision") == order.revision
 
 
 def pending_approval(session: Session, order_id: int) -> Approval | None:
