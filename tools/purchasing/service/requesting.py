@@ -1,11 +1,12 @@
 """Ask a person to decide about an order as it stands."""
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from db.counters import next_number
 from db.models.catalog import Supplier
 from db.models.purchasing import Approval, PurchaseOrder
+from db.once import compare_and_set
 from db.types import Actor, ApprovalState, OrderState
 from tools.audit import service as audit
 from tools.clock import Clock
@@ -105,19 +106,15 @@ def expire(session: Session, order: PurchaseOrder, approval: Approval, *, clock:
     """
     if not has_run_out(session, approval.expires_at, clock):
         return False
-    statement = (
-        update(Approval)
-        .where(
-            col(Approval.id) == approval.id,
-            col(Approval.state) == ApprovalState.PENDING,
-            col(Approval.version) == approval.version,
-        )
-        .values(state=ApprovalState.EXPIRED, version=Approval.version + 1)
-        .execution_options(synchronize_session=False)
+    as_seen = (
+        col(Approval.state) == ApprovalState.PENDING,
+        col(Approval.version) == approval.version,
     )
-    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+    version = approval.version + 1
+    if not compare_and_set(
+        session, approval, *as_seen, state=ApprovalState.EXPIRED, version=version
+    ):
         return False
-    session.refresh(approval)
     step(
         session, order, OrderState.DRAFT, actor=audit.SYSTEM, action="approval.expired",
         at=clock.now(), told={"approval": approval.number},
