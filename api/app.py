@@ -1,6 +1,7 @@
 """The REST door: routes, gate, problems and the background work, as one FastAPI application."""
 
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
@@ -44,6 +45,7 @@ V1 = (
 )  # fmt: skip
 API_VERSION = "1.1.0"  # of the surface: grows with additive changes, /v1 stays
 MOST_CONNECTIONS = 1_000
+SWITCH_EVERY_S = 0.001  # who holds a lock and comes back from the database waits no longer
 DESCRIPTION = "Inventory operations: tools compute, the agent drafts, a person decides."
 
 
@@ -120,6 +122,7 @@ def run_server(system: System) -> None:
     """Serve until SIGINT or SIGTERM."""
     settings = system.settings
     configure_logging(level=settings.log_level, style=settings.log_format)
+    sys.setswitchinterval(SWITCH_EVERY_S)
     uvicorn.Server(server_config(system)).run()
 
 

@@ -55,7 +55,8 @@ def once(
     """
     if session.new or session.dirty or session.deleted:
         return read()  # the read flushes: nothing before it counts
-    memo, stands = _memo(session), _stands(session, of)
+    stands = _stands(session, of)  # first: it begins the transaction that the memo belongs to
+    memo = _memo(session)
     _, at, found = memo.get(key, (of, None, None))
     if at != stands:
         found = read()

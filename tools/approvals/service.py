@@ -46,7 +46,12 @@ from tools.purchasing.service.reading import views
 from tools.purchasing.service.requesting import expire, request_approval
 from tools.purchasing.service.revising import Change, revise
 from tools.purchasing.service.rows import lines_of, revision_of, step
-from tools.purchasing.service.signing import check_signer, refuse_a_second_time, signatures_of
+from tools.purchasing.service.signing import (
+    add_signature,
+    check_signer,
+    refuse_a_second_time,
+    signatures_of,
+)
 from tools.purchasing.service.submitting import check_content, check_releasable, submit
 from tools.purchasing.service.timing import has_run_out, steady
 from tools.reach.service import orders_here
@@ -277,8 +282,7 @@ def _sign(session: Session, approval: Approval, order: PurchaseOrder, said: _Sai
         before = approval.version
         change_pending(session, approval, required_signatures=needed)
         _tell(session, approval, said, before, "approval.signed")
-    session.add(mine)
-    session.flush()
+    add_signature(session, approval, signed, mine)
     return max(missing, 0)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     insert,
     text,
 )
+from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session, col, select
 
 from db.models.audit import AuditEvent
@@ -48,7 +49,8 @@ SYSTEM = Actor(
 )
 _PAGE_ROWS = 5_000
 _EVERYTHING = -(2**62)  # also rows with numbers that were never given
-_LOCK_ID = 0x51_4D_41_55  # "QMAU": one advisory lock for the trail
+LOCK_ID = 0x51_4D_41_55  # "QMAU": one advisory lock for the trail
+_HELD = "qm_audit_lock"  # in session.info: the (nested) transaction that took the lock
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,13 @@ def lock(session: Session) -> None:
     A transaction that changes rows which others change too takes it first: then two of them
     can never wait for each other crosswise. SQLite has one writer at a time already.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK_ID})
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    held: SessionTransaction | None = session.info.get(_HELD)
+    if held is not None and held.is_active:  # a savepoint that was rolled back gave it back
+        return
+    session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
+    session.info[_HELD] = session.get_nested_transaction() or session.get_transaction()
 
 
 def append(
@@ -387,13 +394,7 @@ def read_rows(session: Session, first: int = 1) -> Iterator[Row]:
     columns: list[ColumnElement[Any]] = [
         stored(session, rows.c[name]) for name in (*Entry.__dataclass_fields__, "mac")
     ]
-    statement = (
-        select(*columns)
-        .where(rows.c.seq > bindparam("after"))
-        .order_by(rows.c.seq)
-        .limit(_PAGE_ROWS)
-    )
-    after = first - 1
-    while page := session.execute(statement, {"after": after}).all():
-        yield from page
-        after = page[-1][0]
+    statement = select(*columns).where(rows.c.seq >= first).order_by(rows.c.seq)
+    with session.execute(statement, execution_options={"yield_per": _PAGE_ROWS}) as found:
+        for page in found.partitions():
+            yield from page

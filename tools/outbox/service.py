@@ -133,8 +133,9 @@ def claim(
         return None
     due = (
         _select()
+        .add_columns(col(PurchaseOrder.number), col(PurchaseOrder.supplier_id))
         .join(PurchaseOrder, col(PurchaseOrder.id) == col(Outbox.order_id))
-        .where(Outbox.state == OutboxState.PENDING, col(Outbox.next_attempt_at) <= at)
+        .where(col(Outbox.state) == OutboxState.PENDING, col(Outbox.next_attempt_at) <= at)
         .where(*(~_goes(way) for way in closed))
         .order_by(col(PurchaseOrder.supplier_id).in_(served), col(Outbox.id))
         .limit(1)
@@ -142,8 +143,11 @@ def claim(
     )
     if only is not None:
         due = due.where(col(Outbox.channel).in_(only))
-    row = session.exec(due).one_or_none()
-    return None if row is None else _lease(session, row, holder=holder, at=at)
+    found = session.execute(due).one_or_none()
+    if found is None:
+        return None
+    row, number, supplier_id = found
+    return _lease(session, row, number, supplier_id, holder=holder, at=at)
 
 
 def _goes(way: Way) -> ColumnElement[bool]:
@@ -154,17 +158,14 @@ def _goes(way: Way) -> ColumnElement[bool]:
     return and_(col(Outbox.channel) == channel, col(PurchaseOrder.supplier_id) == supplier_id)
 
 
-def _lease(session: Session, row: Outbox, *, holder: str, at: datetime) -> Claim:
+def _lease(
+    session: Session, row: Outbox, number: str, supplier_id: int, *, holder: str, at: datetime
+) -> Claim:
     attempts = row.attempts + 1
     _change(
         session, row.id, OutboxState.PENDING, state=OutboxState.CLAIMED, lease_holder=holder,
         lease_until=at + LEASE, attempts=attempts,
     )  # fmt: skip
-    number, supplier_id = session.exec(
-        select(PurchaseOrder.number, PurchaseOrder.supplier_id).where(
-            PurchaseOrder.id == row.order_id
-        )
-    ).one()
     payload, problem = _sealed(session, row, number)
     return Claim(
         id=row.id, key=row.key, order_id=row.order_id, number=number, channel=row.channel,

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from db.models.purchasing import Approval, ApprovalSignature, PurchaseOrder
-from db.once import once
+from db.once import once, remember
 from tools.company import Company
 from tools.errors import ApprovalRequired, Forbidden
 from tools.identity.service import actor_by_id
@@ -36,6 +36,18 @@ def signatures_of(session: Session, approval: Approval) -> list[ApprovalSignatur
         lambda: list(session.exec(_SIGNATURES, params=asked).all()),
         of=(ApprovalSignature,),
     )
+
+
+def add_signature(
+    session: Session,
+    approval: Approval,
+    signed: Sequence[ApprovalSignature],
+    mine: ApprovalSignature,
+) -> None:
+    """Store a signature under a request, after those that ``signatures_of`` gave."""
+    session.add(mine)
+    session.flush()
+    remember(session, ("signatures", approval.id), [*signed, mine], of=(ApprovalSignature,))
 
 
 def check_signatures(
