@@ -9,6 +9,7 @@ from db.models import (
     audit,
     catalog,
     conversation,
+    demand,
     identity,
     ingestion,
     planning,
@@ -17,7 +18,9 @@ from db.models import (
     stock,
 )
 
-_MODULES = (audit, catalog, conversation, identity, ingestion, planning, policy, purchasing, stock)
+_MODULES = (
+    audit, catalog, conversation, demand, identity, ingestion, planning, policy, purchasing, stock,
+)  # fmt: skip
 
 FIRST_APPEND_ONLY = ("audit_event", "purchase_order_revision", "stock_movement")  # migration 0001
 SECOND_APPEND_ONLY = ("approval_signature", "policy_version")  # migration 0002

@@ -197,6 +197,50 @@ class DemandClass(StrEnum):
     NO_DEMAND = "no_demand"
 
 
+class EventKind(StrEnum):
+    """What a dated event is."""
+
+    PROMOTION = "promotion"
+    HOLIDAY = "holiday"
+    CLOSURE = "closure"
+    OTHER = "other"
+
+
+class CorrectionKind(StrEnum):
+    """Why a day of demand counts otherwise than it was sold."""
+
+    OUTLIER = "outlier"
+    ONE_OFF = "one_off"  # a tender, a project: it does not come again
+    CANCELLATION = "cancellation"
+    STOCKOUT = "stockout"  # more would have been sold
+    MANUAL = "manual"
+
+
+class ForecastBasis(StrEnum):
+    """Whose history a forecast rests on."""
+
+    OWN = "own"
+    ANALOG = "analog"
+    CATEGORY = "category"
+
+
+class ModelState(StrEnum):
+    """Life of a set of forecast models."""
+
+    CHALLENGER = "challenger"
+    CHAMPION = "champion"
+    RETIRED = "retired"
+
+
+class ReplenishmentRule(StrEnum):
+    """When an order is placed, and how much it brings (Silver, Pyke & Thomas)."""
+
+    MIN_MAX = "s_S"  # at or below s, up to S, at any review
+    PERIODIC = "R_S"  # at every review, up to S
+    PERIODIC_MIN_MAX = "R_s_S"  # at a review, at or below s, up to S
+    LOTS = "s_nQ"  # at or below s, so many lots of Q that the position exceeds s
+
+
 class SafetyStockMethod(StrEnum):
     """How the buffer is computed (DOMAIN §1.2)."""
 

@@ -36,6 +36,9 @@ def populate(database: Database, revision: str) -> None:
     with database.write() as session:
         for name, rows in rows_of(revision).items():
             table = known.tables[name]
+            for column in table.columns:
+                if isinstance(column.type, JSON):
+                    column.type.none_as_null = True  # nothing is NULL, not the document null
             values = [
                 {key: _value(table.columns[key], value) for key, value in row.items()}
                 for row in rows

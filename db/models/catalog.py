@@ -38,6 +38,7 @@ class Item(SQLModel, table=True):
     shelf_life_days: int | None = Field(default=None)
     superseded_by_id: int | None = ref("item.id", nullable=True)
     created_at: datetime = moment()
+    volume_ml: int | None = whole(nullable=True)  # of one unit, for the limit of a store
     signature_required: bool = False  # whoever approves an order of it signs in anew
 
 
@@ -64,6 +65,8 @@ class Location(SQLModel, table=True):
     code: str = Field(max_length=32, unique=True)
     name: str = Field(max_length=120)
     timezone: str = Field(default="UTC", max_length=64)
+    country: str = Field(default="", max_length=8)  # ISO 3166, with a part such as GB-ENG: holidays
+    storage_ml: int | None = whole(nullable=True)
 
 
 class Supplier(SQLModel, table=True):
@@ -79,6 +82,7 @@ class Supplier(SQLModel, table=True):
     currency: str = Field(max_length=3)
     min_order_value_minor: int = whole(0)
     working_days: str = Field(default="12345", max_length=7)  # ISO weekdays, 1 = Monday
+    country: str = Field(default="", max_length=8)  # its public holidays are no working days
     is_approved: bool = Field(default=True)
     is_active: bool = Field(default=True)
     notes: str = Field(default="", max_length=4000)

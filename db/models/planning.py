@@ -7,7 +7,15 @@ from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from db.columns import at_least, choice, currency_code, document, key, moment, one_of, ref, whole
-from db.types import Action, DemandClass, SafetyStockMethod, ServiceMeasure
+from db.types import (
+    Action,
+    DemandClass,
+    ForecastBasis,
+    ModelState,
+    ReplenishmentRule,
+    SafetyStockMethod,
+    ServiceMeasure,
+)
 
 
 class ForecastRun(SQLModel, table=True):
@@ -23,6 +31,29 @@ class ForecastRun(SQLModel, table=True):
     series_count: int = 0
     data_hash: str = Field(max_length=64)
     versions: dict[str, Any] = document()
+    settings: dict[str, Any] = document()  # engine, models and partitions, as the run was started
+    partitions: int = 1
+    partitions_done: int = 1  # a killed run goes on behind these
+    rolled_back_at: datetime | None = moment(nullable=True)  # nobody reads it from then on
+
+
+class ForecastModel(SQLModel, table=True):
+    """A set of forecast models for a segment: what was tried, how good it was, what is in use."""
+
+    __tablename__ = "forecast_model"
+    __table_args__ = (one_of("state", ModelState),)
+    id: int = key()
+    segment: str = Field(max_length=64)  # such as smooth, lumpy; "*" is every segment
+    models: str = Field(max_length=200)  # as ``methods.model_name`` names them
+    state: ModelState = choice(ModelState, ModelState.CHALLENGER)
+    trained_at: datetime = moment()
+    data_hash: str = Field(max_length=64)
+    versions: dict[str, Any] = document()
+    metrics: dict[str, Any] = document()
+    reason: str = Field(default="", max_length=500)
+    promoted_by_id: int | None = ref("app_user.id", nullable=True)
+    promoted_at: datetime | None = moment(nullable=True)
+    retired_at: datetime | None = moment(nullable=True)
 
 
 class Forecast(SQLModel, table=True):
@@ -53,6 +84,8 @@ class Forecast(SQLModel, table=True):
     observed_days: int = 0
     metrics: dict[str, Any] = document()  # wmape, bias, mase; null where undefined
     warnings: list[str] = document(list)
+    basis: ForecastBasis = choice(ForecastBasis, ForecastBasis.OWN)
+    components: dict[str, Any] = document()  # level, trend, season, events: units a day
 
 
 class Policy(SQLModel, table=True):
@@ -80,6 +113,8 @@ class Policy(SQLModel, table=True):
     method: SafetyStockMethod = choice(SafetyStockMethod, SafetyStockMethod.COMBINED)
     review_period_days: int = 1
     cover_days: int = 14  # demand that one order should last beyond the reorder point
+    rule: ReplenishmentRule = choice(ReplenishmentRule, ReplenishmentRule.MIN_MAX)
+    is_service_rate_optimised: bool = False  # from holding and shortage cost, anew at every plan
 
     forecast_id: int | None = ref("forecast.id", nullable=True)
     computed_at: datetime | None = moment(nullable=True)

@@ -225,7 +225,7 @@ class TestFailure:
             return  # its lock is that of any writer
         monkeypatch.setattr(migrate, "LOCK_TIMEOUT_S", 0.2)
         with closing(Database(old.url)) as other, other.write() as session:
-            session.execute(text("LOCK TABLE approval IN ACCESS SHARE MODE"))
+            session.execute(text("LOCK TABLE item IN ACCESS SHARE MODE"))
 
             with pytest.raises(MigrationFailed, match="lock timeout"):
                 migrate.upgrade(old.engine)
