@@ -282,7 +282,7 @@ print(seen)
 """
 
 
-@pytest.mark.parametrize("statement", [12, 44])
+@pytest.mark.parametrize("statement", [12, 30])
 def test_a_kill_in_the_middle_leaves_the_old_revision(old: Database, statement: int) -> None:
     before = migrate.state(old.engine)
 
@@ -296,7 +296,7 @@ def test_a_kill_in_the_middle_leaves_the_old_revision(old: Database, statement: 
     migrate_to_head(old)
     with old.read() as session:
         assert verify(session).ok
-        assert len(session.exec(select(AuditEvent.seq)).all()) == 18
+        assert len(session.exec(select(AuditEvent.seq)).all()) == before.rows["audit_event"]
 
 
 def test_a_kill_in_the_first_start_does_not_block_the_second(tmp_path: Path) -> None:
