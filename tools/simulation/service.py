@@ -9,7 +9,7 @@ from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
 from tools.planning.service import advise_pair, known_policy
-from tools.simulation.core import ScenarioRequest, scenario_data
+from tools.simulation.core.scenario import ScenarioRequest, scenario_data
 
 
 def run_scenario(

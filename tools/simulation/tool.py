@@ -6,7 +6,7 @@ from pydantic import Field
 from sqlmodel import Session
 
 from tools.catalog.service import resolve_item, resolve_location
-from tools.simulation.core import ScenarioRequest
+from tools.simulation.core.scenario import ScenarioRequest
 from tools.simulation.service import run_scenario
 from tools.wrapping import Result, Tool, ToolContext, tool
 

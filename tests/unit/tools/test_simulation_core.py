@@ -7,7 +7,7 @@ import pytest
 
 from tools.errors import InvalidInput
 from tools.planning.core.tables import HORIZON_DAYS, Change
-from tools.simulation.core import ScenarioRequest
+from tools.simulation.core.scenario import ScenarioRequest
 
 TODAY = date(2026, 3, 2)
 
