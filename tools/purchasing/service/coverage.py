@@ -1,5 +1,6 @@
 """Stock, open orders and reorder point of an item: is there still a need?"""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import bindparam
@@ -20,14 +21,14 @@ from tools.purchasing.service.rows import today
 from tools.replenishment.service import advise
 
 _SENT_SINCE = (
-    select(PurchaseOrder.id)
-    .join(PurchaseOrderLine, col(PurchaseOrderLine.order_id) == col(PurchaseOrder.id))
+    select(PurchaseOrderLine.item_id)
+    .join(PurchaseOrder, col(PurchaseOrderLine.order_id) == col(PurchaseOrder.id))
     .where(
-        col(PurchaseOrderLine.item_id) == bindparam("item_id"),
+        col(PurchaseOrderLine.item_id).in_(bindparam("item_ids", expanding=True)),
         col(PurchaseOrder.location_id) == bindparam("location_id"),
         col(PurchaseOrder.sent_at) > bindparam("since"),
     )
-    .limit(1)
+    .distinct()
 )
 
 
@@ -52,10 +53,12 @@ def coverage(
     )
 
 
-def was_sent_since(session: Session, item_id: int, location_id: int, since: datetime) -> bool:
-    """Whether any order of an item for a place was sent after a time."""
-    asked = {"item_id": item_id, "location_id": location_id, "since": since}
-    return session.exec(_SENT_SINCE, params=asked).first() is not None
+def items_sent_since(
+    session: Session, item_ids: Collection[int], location_id: int, since: datetime
+) -> set[int]:
+    """Return those of the items of which any order for a place was sent after a time."""
+    asked = {"item_ids": list(item_ids), "location_id": location_id, "since": since}
+    return set(session.exec(_SENT_SINCE, params=asked).all())
 
 
 def _others(

@@ -117,7 +117,7 @@ def content_of(session: Session, order: PurchaseOrder) -> Content:
     """Return what the order says, from the rows as they stand."""
     supplier = fresh(session, Supplier, order.supplier_id)
     place = fresh(session, Location, order.location_id)
-    offers = _offers(session, order)
+    offers = offers_of(session, order)
     return Content(
         number=order.number,
         revision=order.revision,
@@ -137,7 +137,7 @@ def content_of(session: Session, order: PurchaseOrder) -> Content:
     )
 
 
-def _offers(session: Session, order: PurchaseOrder) -> dict[int, SupplierItem]:
+def offers_of(session: Session, order: PurchaseOrder) -> dict[int, SupplierItem]:
     """Return how the supplier calls and packs the items of an order, by item."""
     asked = {"order_id": order.id, "supplier_id": order.supplier_id}
     return once(

@@ -1,12 +1,19 @@
 """From an approval to the outbox: the last check of everything before an order leaves."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col
 
-from db.models.catalog import Supplier
-from db.models.purchasing import Approval, ApprovalSignature, Outbox, PurchaseOrder
+from db.models.catalog import Item, Supplier
+from db.models.purchasing import (
+    Approval,
+    ApprovalSignature,
+    Outbox,
+    PurchaseOrder,
+    PurchaseOrderLine,
+)
 from db.once import compare_and_set, fresh
 from db.types import Actor, ApprovalState, ItemStatus, OrderState
 from tools.audit import service as audit
@@ -22,13 +29,12 @@ from tools.policy import service as policies
 from tools.policy.core.policy import Policy
 from tools.purchasing.core.content import fingerprint
 from tools.purchasing.core.coverage import numbers, sent_meanwhile
-from tools.purchasing.core.quantities import moved_bp, price_for
+from tools.purchasing.core.quantities import Terms, moved_bp, price_for
 from tools.purchasing.core.states import AWAITED
 from tools.purchasing.service.authority import company_total
-from tools.purchasing.service.coverage import coverage, was_sent_since
+from tools.purchasing.service.coverage import coverage, items_sent_since
 from tools.purchasing.service.policing import refuse_blocked, refuse_too_much
 from tools.purchasing.service.rows import (
-    OrderLine,
     content_of,
     find_approval,
     lines_of,
@@ -38,7 +44,7 @@ from tools.purchasing.service.rows import (
     void_approvals,
 )
 from tools.purchasing.service.signing import check_signatures
-from tools.purchasing.service.terms import terms_of
+from tools.purchasing.service.terms import not_sold, terms_of_lines
 from tools.purchasing.service.timing import has_run_out
 from tools.records.core import leaves_as
 
@@ -159,10 +165,15 @@ def check_fresh(
         raise _not_fresh(
             "supplier_inactive", f"supplier {supplier.code!r} is not active any more", order
         )
-    for line in lines_of(session, order.id):
-        _check_line(
-            session, order, approval, supplier, line, policy=policy, clock=clock, company=company
-        )
+    lines = lines_of(session, order.id)
+    terms = terms_of_lines(session, order)
+    for line, item in lines:
+        _check_offer(order, supplier, line, item, terms.get(item.id), policy=policy)
+    since = approval.requested_at
+    sent = items_sent_since(session, [item.id for _, item in lines], order.location_id, since)
+    for line, item in lines:
+        if item.id in sent:
+            _check_need(session, order, line, item, since=since, clock=clock, company=company)
 
 
 def mark_sent(session: Session, *, order_id: int, reference: str, clock: Clock) -> None:
@@ -226,21 +237,21 @@ def _consume(session: Session, approval: Approval, total_minor: int, *, clock: C
         raise ApprovalRequired(f"approval {approval.number!r} was used already")
 
 
-def _check_line(
-    session: Session,
+def _check_offer(
     order: PurchaseOrder,
-    approval: Approval,
     supplier: Supplier,
-    pair: OrderLine,
+    line: PurchaseOrderLine,
+    item: Item,
+    terms: Terms | None,
     *,
     policy: Policy,
-    clock: Clock,
-    company: Company,
 ) -> None:
-    line, item = pair
+    """Refuse a line that the supplier would not sell at this price any more."""
     if item.status is ItemStatus.DISCONTINUED:
         raise _not_fresh("item_discontinued", f"{item.sku!r} is discontinued", order)
-    price = price_for(terms_of(session, supplier, item), line.ordered_units)
+    if terms is None:
+        raise not_sold(supplier, item)
+    price = price_for(terms, line.ordered_units)
     if moved_bp(line.unit_price_minor, price) > policy.price_tolerance_bp:
         was = amount_text(line.unit_price_minor, order.currency)
         now = amount_text(price, order.currency)
@@ -249,13 +260,24 @@ def _check_line(
             f"the price of {item.sku!r} moved from {was} to {now} {order.currency}",
             order,
         )
-    if not was_sent_since(session, item.id, order.location_id, approval.requested_at):
-        return
+
+
+def _check_need(
+    session: Session,
+    order: PurchaseOrder,
+    line: PurchaseOrderLine,
+    item: Item,
+    *,
+    since: datetime,
+    clock: Clock,
+    company: Company,
+) -> None:
+    """Refuse a line whose need is covered by what was sent since the approval was asked for."""
     cover = coverage(
         session, item.id, order.location_id, clock=clock, company=company,
         without_order_id=order.id,
     )  # fmt: skip
-    if took := sent_meanwhile(cover, units=line.ordered_units, since=approval.requested_at):
+    if took := sent_meanwhile(cover, units=line.ordered_units, since=since):
         raise _not_fresh(
             "covered_meanwhile",
             f"{numbers(took)} was sent meanwhile and covers {item.sku!r}: its position is "

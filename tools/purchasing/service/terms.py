@@ -9,11 +9,13 @@ from sqlmodel import Session, col, select
 
 from db.models.catalog import Item, Location, PriceBreak, Supplier, SupplierItem
 from db.models.planning import PlanningRun, Recommendation
+from db.models.purchasing import PurchaseOrder
 from db.types import ItemStatus
 from tools.catalog.service import resolve_item, resolve_location, resolve_supplier
 from tools.errors import InvalidInput, NotFound
 from tools.purchasing.core.quantities import Choice, Terms, neighbours, orderable, price_for
 from tools.purchasing.core.views import Check
+from tools.purchasing.service.rows import offers_of
 
 _STOCK_UNIT_WORDS = ("unit", "units", "piece", "pieces", "pcs", "ea", "each")
 
@@ -181,9 +183,9 @@ _OFFER = (
     )
     .execution_options(populate_existing=True)
 )
-_BREAKS = select(PriceBreak.min_units, PriceBreak.unit_price_minor).where(
-    col(PriceBreak.supplier_item_id) == bindparam("offer_id")
-)
+_BREAKS = select(
+    PriceBreak.supplier_item_id, PriceBreak.min_units, PriceBreak.unit_price_minor
+).where(col(PriceBreak.supplier_item_id).in_(bindparam("offer_ids", expanding=True)))
 
 
 def terms_of(session: Session, supplier: Supplier, item: Item) -> Terms:
@@ -195,20 +197,42 @@ def terms_of(session: Session, supplier: Supplier, item: Item) -> Terms:
     asked = {"supplier_id": supplier.id, "item_id": item.id}
     offer = session.exec(_OFFER, params=asked).one_or_none()
     if offer is None:
-        raise InvalidInput(
-            f"{supplier.name!r} does not sell {item.sku!r}",
-            next_step="Compare the suppliers of the item and choose one of them.",
-        )
-    breaks = session.exec(_BREAKS, params={"offer_id": offer.id}).all()
-    return Terms(
-        unit_price_minor=offer.unit_price_minor,
-        moq_units=offer.moq_units,
-        order_multiple_units=offer.order_multiple_units,
-        max_units=offer.max_units,
-        pack_uom=offer.pack_uom,
-        pack_units=offer.pack_units,
-        breaks=tuple((least, price) for least, price in breaks),
+        raise not_sold(supplier, item)
+    return _terms(session, [offer])[item.id]
+
+
+def terms_of_lines(session: Session, order: PurchaseOrder) -> dict[int, Terms]:
+    """Return the terms of an order's supplier now, by item; one that it stopped to sell has none.
+
+    Two queries however many lines there are.
+    """
+    return _terms(session, list(offers_of(session, order).values()))
+
+
+def not_sold(supplier: Supplier, item: Item) -> InvalidInput:
+    """Return the refusal of an item that the supplier does not sell."""
+    return InvalidInput(
+        f"{supplier.name!r} does not sell {item.sku!r}",
+        next_step="Compare the suppliers of the item and choose one of them.",
     )
+
+
+def _terms(session: Session, offers: Sequence[SupplierItem]) -> dict[int, Terms]:
+    breaks: dict[int, list[tuple[int, int]]] = {offer.id: [] for offer in offers}
+    for offer_id, least, price in session.exec(_BREAKS, params={"offer_ids": list(breaks)}):
+        breaks[offer_id].append((least, price))
+    return {
+        offer.item_id: Terms(
+            unit_price_minor=offer.unit_price_minor,
+            moq_units=offer.moq_units,
+            order_multiple_units=offer.order_multiple_units,
+            max_units=offer.max_units,
+            pack_uom=offer.pack_uom,
+            pack_units=offer.pack_units,
+            breaks=tuple(breaks[offer.id]),
+        )
+        for offer in offers
+    }
 
 
 def priced(
