@@ -18,7 +18,7 @@ from tools.errors import InvalidInput
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-Grain = Literal["D", "W"]
+Grain = Literal["D", "W", "M"]
 
 ADI_CUT = 1.32
 CV2_CUT = 0.49
@@ -29,7 +29,13 @@ OUTLIER_MEDIANS = 20  # times the median period with demand, and
 OUTLIER_HIGHS = 20  # times the 99th percentile of the other periods: a typing error, no bulk order
 OUTLIER_NEEDS = 5  # periods with demand before anything can be called unusual
 OUTLIER_NOTE = "set aside as outlier"
+UNUSUAL_MEDIANS = 5  # and
+UNUSUAL_HIGHS = 3  # times the same two: a bulk order; a person says whether it comes again
+PERIOD_DAYS: dict[Grain, int] = {"D": 1, "W": 7, "M": 30}
+WEEKDAYS = 7
+_AVERAGE_DAYS = 4  # a weekday's share is judged as if so many average days had been seen too
 _LEAST_WEEKS = 8
+_LEAST_MONTHS = 8
 _MONDAY = 0
 
 
@@ -40,6 +46,21 @@ class Outlier:
     series: int  # row of the panel
     on: date
     units: int
+    median: float = 0.0  # of the periods with demand
+    high: float = 0.0  # 99th percentile of the other periods
+
+    @property
+    def reason(self) -> str:
+        """Say by which rule and numbers.
+
+        Example:
+            >>> Outlier(0, date(2026, 3, 2), 100_000, median=20, high=22).reason
+            '100,000 is more than 20 times the usual 20 and 20 times the highest other, 22'
+        """
+        return (
+            f"{self.units:,} is more than {OUTLIER_MEDIANS} times the usual {self.median:,.0f} and "
+            f"{OUTLIER_HIGHS} times the highest other, {self.high:,.0f}"
+        )
 
     @property
     def note(self) -> str:
@@ -62,7 +83,7 @@ class Panel:
         units: Shape (n, periods); NaN before the first sale. Missing periods are already filled.
         is_missing: Shape (n, periods); periods whose units were filled, not observed.
         until: Last day of the last period.
-        grain: "D" for days, "W" for weeks.
+        grain: "D" for days, "W" for weeks, "M" for calendar months.
         outliers: Periods that were set aside as errors; they are missing too.
     """
 
@@ -76,8 +97,8 @@ class Panel:
 
     @property
     def period_days(self) -> int:
-        """Days in one period."""
-        return 7 if self.grain == "W" else 1
+        """Days in one period; 30 in a month."""
+        return PERIOD_DAYS[self.grain]
 
 
 def demand_class(*, adi: float, cv2: float) -> DemandClass:
@@ -136,15 +157,17 @@ def pattern(units: FloatArray) -> tuple[FloatArray, FloatArray]:
     return adi, cv2
 
 
-def filled(units: FloatArray, is_missing: BoolArray) -> FloatArray:
+def filled(units: FloatArray, is_missing: BoolArray, *, season: int = 1) -> FloatArray:
     """Replace missing periods by the mean of the observed ones around them.
 
-    Sales on a day without stock are a lower bound of the demand, not the demand: taking them as
-    they are biases the forecast down. What was sold on such a day is kept as the least value.
+    Sales on a day without stock are a lower bound of the demand: taking them as they are biases
+    the forecast down. What was sold on such a day is kept as the least value.
 
     Args:
         units: Panel of shape (n, periods), NaN before the first sale.
         is_missing: Same shape; True where the units do not tell the demand.
+        season: Periods after which a pattern repeats, 7 for weekdays: a missing Saturday is then
+            filled as a Saturday. 1 for none.
 
     Returns:
         A panel of the same shape. A series without any observed period stays as it is.
@@ -154,21 +177,37 @@ def filled(units: FloatArray, is_missing: BoolArray) -> FloatArray:
         [[20.0, 21.0, 22.0]]
     """
     known = np.isfinite(units) & ~is_missing
-    here, count = (_window_sum(a) for a in (np.where(known, units, 0.0), known.astype(float)))
-    whole = known.sum(axis=1, keepdims=True)
+    share = _shares(units, known, season)
+    here, weight = (_window_sum(np.where(known, a, 0.0)) for a in (units, share))
+    total, whole = (np.where(known, a, 0.0).sum(axis=1, keepdims=True) for a in (units, share))
     with np.errstate(divide="ignore", invalid="ignore"):
-        anywhere = np.where(known, units, 0.0).sum(axis=1, keepdims=True) / whole
-        estimate = np.where(count > 0, here / count, anywhere)
-    estimate = np.where(np.isfinite(estimate), estimate, 0.0)
+        level = np.where(weight > 0, here / weight, total / whole)
+    estimate = np.where(np.isfinite(level), level, 0.0) * share
     return np.where(is_missing & np.isfinite(units), np.maximum(units, estimate), units)
+
+
+def _shares(units: FloatArray, known: BoolArray, season: int) -> FloatArray:
+    """Share of each period of the season, 1 on average; only where most periods have demand."""
+    shape = (len(units), -(-units.shape[1] // season) * season)
+    if season == 1 or not units.size:
+        return np.ones_like(units)
+    seen, sold = np.zeros(shape), np.zeros(shape)
+    seen[:, : units.shape[1]] = known
+    sold[:, : units.shape[1]] = np.where(known, units, 0.0)
+    count, total = (a.reshape(len(units), -1, season).sum(axis=1) for a in (seen, sold))
+    mean = total.sum(axis=1, keepdims=True) / np.maximum(count.sum(axis=1, keepdims=True), 1)
+    is_steady = 2 * (sold > 0).sum(axis=1) >= count.sum(axis=1)
+    usable = is_steady[:, None] & (mean > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (total + _AVERAGE_DAYS * mean) / ((count + _AVERAGE_DAYS) * mean)
+    return np.tile(np.where(usable, share, 1.0), shape[1] // season)[:, : units.shape[1]]
 
 
 def unbelievable(units: FloatArray) -> BoolArray:
     """Mark periods that are a typing error rather than demand.
 
-    Far above the median *and* far above the highest of the other periods: a bulk order is 5 to 15
-    times the highest one before it, a slipped quantity thousands of times. On the demo shop one
-    of 97,000 days is marked.
+    Far above the median *and* the highest of the other periods: a bulk order is 5 to 15 times the
+    highest one before it, a slipped quantity thousands of times (one of 97,000 days of the demo).
 
     Args:
         units: Panel of shape (n, periods), NaN before the first sale.
@@ -180,6 +219,30 @@ def unbelievable(units: FloatArray) -> BoolArray:
         >>> unbelievable(np.array([[20.0, 21, 19, 22, 18, 20, 100_000]]))[0].tolist()[-2:]
         [False, True]
     """
+    median, high = usual(units)
+    return _above(units, OUTLIER_MEDIANS * median, OUTLIER_HIGHS * high)
+
+
+def unusual(units: FloatArray) -> BoolArray:
+    """Mark periods that may be a bulk order or a tender, and still count; shapes as above.
+
+    Example:
+        >>> unusual(np.array([[20.0, 21, 19, 22, 18, 20, 150]]))[0].tolist()[-2:]
+        [False, True]
+    """
+    median, high = usual(units)
+    return _above(units, UNUSUAL_MEDIANS * median, UNUSUAL_HIGHS * high)
+
+
+def usual(units: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give the median period with demand, and the 99th percentile of all periods but the top one.
+
+    Args:
+        units: Panel of shape (n, periods), NaN before the first sale.
+
+    Returns:
+        Two of shape (n,). The median is infinite where too few periods have demand.
+    """
     count, rows = np.isfinite(units).sum(axis=1), np.arange(len(units))
     ordered = np.sort(units, axis=1)  # NaN last
     top = np.maximum(1, count // 100)
@@ -187,9 +250,11 @@ def unbelievable(units: FloatArray) -> BoolArray:
     sold = (ordered > 0).sum(axis=1)
     middle = np.minimum(count - sold + sold // 2, units.shape[1] - 1)
     median = np.nan_to_num(ordered[rows, middle])
-    bound = np.maximum(OUTLIER_MEDIANS * median, OUTLIER_HIGHS * high)
-    bound = np.where(sold > OUTLIER_NEEDS, bound, np.inf)
-    return np.asarray(units > bound[:, None])
+    return np.where(sold > OUTLIER_NEEDS, median, np.inf), high
+
+
+def _above(units: FloatArray, *bounds: FloatArray) -> BoolArray:
+    return np.asarray(units > np.maximum(*bounds)[:, None])
 
 
 def _window_sum(values: FloatArray) -> FloatArray:
@@ -218,19 +283,33 @@ def grain_of(days: pd.Series) -> Grain:
     return "W" if is_weekly else "D"
 
 
-def dense_panel(frame: pd.DataFrame, *, until: date, most_days: int = 1100) -> Panel:
+def is_monthly(days: pd.Series) -> bool:
+    """Tell monthly history by its dates: all of them the first, or the last, day of a month.
+
+    Args:
+        days: Dates with a stored row, of all series together.
+    """
+    distinct = pd.DatetimeIndex(days.unique())
+    is_edge = distinct.is_month_start.all() or distinct.is_month_end.all()
+    return len(distinct) >= _LEAST_MONTHS and bool(is_edge)
+
+
+def dense_panel(
+    frame: pd.DataFrame, *, until: date, most_days: int = 1100, grain: Grain | None = None
+) -> Panel:
     """Lay sparse demand rows on a dense calendar that ends at ``until``.
 
     A series starts at its first sale; a day without a row is zero demand. Days out of stock and
     days flagged ``one_off`` are missing and get filled, and so are days far above anything else
     (``unbelievable``) unless they are flagged ``event``. A weekly row is dated by the last day of
-    its week, or by its Monday.
+    its week, or by its Monday; a monthly one by any day of its month.
 
     Args:
         frame: Columns item_id, location_id, on (datetime64), units, is_in_stock, flag; one row
             per series and day.
         until: Last day of the calendar; later rows are ignored.
         most_days: Older history than this is left out.
+        grain: Length of a period; found from the dates ("D" or "W") if not given.
 
     Returns:
         One series per (item, location) of the frame, ordered by item and location.
@@ -240,21 +319,43 @@ def dense_panel(frame: pd.DataFrame, *, until: date, most_days: int = 1100) -> P
     """
     if len(frame) and frame["units"].min() < 0:
         raise InvalidInput(f"demand cannot be negative, got {frame['units'].min()!r}")
-    grain = grain_of(frame["on"]) if len(frame) else "D"
-    step = 7 if grain == "W" else 1
+    if grain is None:
+        grain = grain or (grain_of(frame["on"]) if len(frame) else "D")
+    step = PERIOD_DAYS[grain]
     ends = _period_ends(frame["on"], grain)
     end = pd.Timestamp(until)
-    if grain == "W" and (ends <= end).any():
-        end = ends[ends <= end].max()  # a week that is not over is not known yet
-    index = np.asarray((ends - end).dt.days) // step
+    if grain != "D" and (ends <= end).any():
+        end = ends[ends <= end].max()  # a period that is not over is not known yet
+    index = _periods_back(ends, end, grain)
     keep = (index <= 0) & (index * step > -most_days)
     return _scatter(frame, np.where(keep, index, 1), keep=keep, end=end.date(), grain=grain)
 
 
 def _period_ends(days: pd.Series, grain: Grain) -> pd.Series:
+    if grain == "M":
+        return pd.Series(days + pd.offsets.MonthEnd(0))
     if grain == "W" and len(days) and days.iloc[0].weekday() == _MONDAY:
         return days + pd.Timedelta(days=6)
     return days
+
+
+def _periods_back(ends: pd.Series, end: pd.Timestamp, grain: Grain) -> IntArray:
+    if grain == "M":
+        months = 12 * (ends.dt.year - end.year) + ends.dt.month - end.month
+        return np.asarray(months, dtype=np.int64)
+    return np.asarray((ends - end).dt.days, dtype=np.int64) // PERIOD_DAYS[grain]
+
+
+def period_end(end: date, back: int, grain: Grain) -> date:
+    """Return the last day of the period ``back`` periods before the one that ends at ``end``.
+
+    Example:
+        >>> period_end(date(2026, 3, 31), 1, "M")
+        datetime.date(2026, 2, 28)
+    """
+    if grain == "M":
+        return (pd.Timestamp(end) - pd.offsets.MonthEnd(back)).date()
+    return end - timedelta(days=PERIOD_DAYS[grain] * back)
 
 
 def _scatter(
@@ -267,7 +368,7 @@ def _scatter(
     shape = (len(keys), periods)
     row, column = row.reshape(-1)[keep], index[keep] + periods - 1
     units, is_missing = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-    units[row, column] = frame["units"].to_numpy(float)[keep]
+    np.add.at(units, (row, column), frame["units"].to_numpy(float)[keep])
     gone = ~frame["is_in_stock"].to_numpy(bool) | (frame["flag"] == EXCLUDED_FLAG).to_numpy()
     is_missing[row, column] = gone[keep]
     one_off = (frame["flag"] == EXCLUDED_FLAG).to_numpy()[keep]
@@ -278,12 +379,20 @@ def _scatter(
     is_event = np.zeros(shape, dtype=np.bool_)
     is_event[row, column] = (frame["flag"] == EVENT_FLAG).to_numpy()[keep]
     strange = unbelievable(units) & ~is_event
-    step = timedelta(days=7 if grain == "W" else 1)
-    outliers = tuple(
-        Outlier(int(k), end - step * int(periods - 1 - at), round(units[k, at]))
-        for k, at in zip(*np.nonzero(strange), strict=True)
-    )
+    outliers = _outliers(units, strange, end, grain)
     units[strange] = 0.0
     is_missing |= strange
-    known = filled(units, is_missing)
+    known = filled(units, is_missing, season=WEEKDAYS if grain == "D" else 1)
     return Panel(keys[:, 0], keys[:, 1], known, is_missing, end, grain, outliers)
+
+
+def _outliers(
+    units: FloatArray, strange: BoolArray, end: date, grain: Grain
+) -> tuple[Outlier, ...]:
+    rows, columns = np.nonzero(strange)
+    bounds = zip(*(a.tolist() for a in (rows, columns, *usual(units[rows]))), strict=True)
+    last = units.shape[1] - 1
+    return tuple(
+        Outlier(k, period_end(end, last - at, grain), round(units[k, at]), median, high)
+        for k, at, median, high in bounds
+    )

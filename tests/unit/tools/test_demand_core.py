@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from db.types import DemandClass
-from tools.demand.core import demand_class, dense_panel, filled, grain_of, pattern
+from tools.demand.core import (
+    demand_class,
+    dense_panel,
+    filled,
+    grain_of,
+    is_monthly,
+    pattern,
+    unbelievable,
+    unusual,
+)
 from tools.errors import InvalidInput
 
 MONDAY = date(2026, 1, 5)
@@ -175,3 +184,80 @@ class TestOutliers:
         frame = self._frame([20, 22, 18] * 20 + [100_000], "event")
 
         assert dense_panel(frame, until=date(2026, 3, 2)).outliers == ()
+
+
+class TestWeekdays:
+    def test_a_saturday_out_of_stock_is_filled_as_a_saturday(self) -> None:
+        # 10 a day and 40 on Saturdays (every seventh); the last Saturday was out of stock
+        sold = np.tile([10.0, 10, 10, 10, 10, 40, 10], 20)[None, :]
+        is_missing = np.zeros(sold.shape, dtype=bool)
+        is_missing[0, -2] = True
+        sold[0, -2] = 0
+
+        demand = filled(sold, is_missing, season=7)
+
+        # 19 Saturdays and four average days (99 days sold 1,900 + ... / 139): near 40, not 10
+        assert 34 < demand[0, -2] <= 40
+        assert filled(sold, is_missing)[0, -2] < 15
+
+    def test_rare_sales_have_no_weekday(self) -> None:
+        sold = np.zeros((1, 140))
+        sold[0, ::28] = 50.0  # five sales, all on the same weekday
+        is_missing = np.zeros(sold.shape, dtype=bool)
+        is_missing[0, 70] = True
+
+        assert (filled(sold, is_missing, season=7) == filled(sold, is_missing)).all()
+
+    @given(
+        units=hnp.arrays(float, (3, 20), elements=st.integers(0, 1000).map(float)),
+        is_missing=hnp.arrays(bool, (3, 20)),
+    )
+    def test_a_pattern_never_lowers_demand_and_leaves_known_days_alone(
+        self, units: np.ndarray, is_missing: np.ndarray
+    ) -> None:
+        demand = filled(units, is_missing, season=7)
+
+        assert (demand >= units).all()
+        assert (demand[~is_missing] == units[~is_missing]).all()
+
+
+class TestMonths:
+    def test_monthly_history_ends_with_the_last_whole_month(self) -> None:
+        rows = [(1, date(2025, month, 1), 100 + month) for month in range(3, 13)]
+
+        panel = dense_panel(_frame(rows), until=date(2025, 12, 15), grain="M")
+
+        assert (panel.grain, panel.period_days, panel.until) == ("M", 30, date(2025, 11, 30))
+        assert panel.units[0].tolist() == [100.0 + month for month in range(3, 12)]
+
+    def test_days_of_a_month_add_up(self) -> None:
+        rows = [(1, date(2026, 1, 5), 3), (1, date(2026, 1, 20), 4), (1, date(2026, 2, 2), 5)]
+
+        panel = dense_panel(_frame(rows), until=date(2026, 2, 28), grain="M")
+
+        assert panel.units[0].tolist() == [7.0, 5.0]
+
+    def test_months_are_told_by_their_first_days(self) -> None:
+        assert is_monthly(pd.Series(pd.date_range("2025-01-01", periods=9, freq="MS")))
+        assert is_monthly(pd.Series(pd.date_range("2025-01-01", periods=9, freq="ME")))
+        assert not is_monthly(pd.Series(pd.date_range("2025-01-01", periods=90)))
+
+
+class TestReasons:
+    def test_an_outlier_says_by_which_numbers(self) -> None:
+        rows = [(1, MONDAY + timedelta(days=k), 20) for k in range(40)]
+        rows.append((1, MONDAY + timedelta(days=40), 900))
+
+        (found,) = dense_panel(_frame(rows), until=MONDAY + timedelta(days=40)).outliers
+
+        # the median day with demand is 20, and so is the highest of the others: 900 > 20 x 20
+        assert found.reason == (
+            "900 is more than 20 times the usual 20 and 20 times the highest other, 20"
+        )
+
+    def test_a_bulk_order_is_unusual_and_still_counts(self) -> None:
+        # 150 is 7.5 times the usual 20: above 5 times and below 20 times
+        units = np.array([[20.0] * 40 + [150.0]])
+
+        assert unusual(units)[0].nonzero()[0].tolist() == [40]
+        assert not unbelievable(units).any()
