@@ -21,6 +21,7 @@ from tools.audit.core.chain import Entry, entry_mac
 from tools.audit.gateway.anchors import AnchorFile, anchor
 from tools.audit.service import SYSTEM, AuditReport, append, entry_of, verify, write_rows
 from tools.errors import Conflict
+from tools.identity.service import create_api_key
 
 KEY = b"0" * 32
 ROWS = 6
@@ -317,3 +318,30 @@ class TestWhoSigned:
                 session.execute(text(step))
 
         assert named in desk.audit().problem, desk.audit()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE api_key SET expires_at = x'ff00'",
+        "UPDATE api_key SET scopes = 'no document'",
+        "UPDATE purchase_order SET total_minor = x'ff00'",
+        "UPDATE supplier SET delivery_format = 'clay tablet'",
+    ],
+)
+def test_a_record_that_nobody_could_have_written_is_a_finding(
+    sqlite_database: Database, tmp_path: Path, statement: str
+) -> None:
+    """SQLite keeps whatever it is given; the verification must say so instead of falling over."""
+    desk = Desk(sqlite_database, tmp_path)
+    desk.sent()
+    with sqlite_database.write() as session:
+        create_api_key(session, "mona", label="till", clock=desk.clock)
+    assert desk.audit().ok, desk.audit()
+
+    with sqlite_database.write() as session:
+        session.execute(text(statement))
+        report = verify(session)
+
+    assert not report.ok
+    assert "never writes" in report.problem

@@ -39,7 +39,7 @@ from tools.audit.core.chain import (
     entry_mac,
 )
 from tools.audit.core.reading import Row, as_stored, document_seal, first_break
-from tools.audit.core.witness import Witness
+from tools.audit.core.records import Records
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tools.records.service.world import stored, table, world
 from tools.text import plain_text
@@ -272,14 +272,14 @@ def verify(session: Session, anchors: Sequence[str] = ()) -> AuditReport:
     count = session.execute(text("SELECT count(*) FROM audit_event")).scalar_one()
     macs = {seq: anchor.mac for seq, anchor in moored.items()}
     with _without_collector():
-        witness = Witness(world(session, seal=document_seal))
+        heard = Records(lambda: world(session, seal=document_seal))
         rows = read_rows(session, _EVERYTHING)
-        broken = first_break(rows, keys, moored=macs, hear=witness.hear) or bad_anchor
+        broken = first_break(rows, keys, moored=macs, hear=heard.hear) or bad_anchor
     known = len(moored), max(moored, default=0)
     if broken is not None:
         seq, is_checkable = broken.seq or None, not broken.lacks_key
         return AuditReport(False, count, seq, broken.problem, is_checkable, *known)
-    findings = witness.conclude()
+    findings = heard.conclude()
     problem = findings[0] if findings else ""
     if len(findings) > 1:
         problem += f" (and {len(findings) - 1:,} more)"
