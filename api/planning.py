@@ -9,7 +9,7 @@ from sqlmodel import col, func, select
 
 from db.models.planning import Recommendation
 from db.types import Action
-from tools.forecasting.service import run_forecasts
+from tools.forecasting.service.runs import run_forecasts
 from tools.replenishment.service import plan_all
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ from tools.company import Company
 from tools.demand.core import Panel, dense_panel
 from tools.demand.service import demand_frame
 from tools.forecasting.core import accuracy, batch, methods, selection
-from tools.forecasting.service import DEFAULT_HORIZON_DAYS, forecast_for, run_forecasts
+from tools.forecasting.service.answers import forecast_for
+from tools.forecasting.service.runs import DEFAULT_HORIZON_DAYS, run_forecasts
 from tools.replenishment.service import plan_all
 
 ROUNDS = 7

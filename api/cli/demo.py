@@ -137,7 +137,7 @@ def _plan(shell: Terminal, *, is_new: bool) -> None:
 
 
 def _has_forecasts(shell: Terminal) -> bool:
-    from tools.forecasting.service import latest_run
+    from tools.forecasting.service.records import latest_run
 
     with shell.system.database.read() as session:
         return latest_run(session) is not None

@@ -199,7 +199,7 @@ def _ledger(system: "System") -> Check:
 
 
 def _forecasts(system: "System") -> Check:
-    from tools.forecasting.service import latest_run
+    from tools.forecasting.service.records import latest_run
 
     with system.database.read() as session:
         run = latest_run(session)

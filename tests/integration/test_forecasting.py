@@ -16,12 +16,9 @@ from tests.factories_demand import YESTERDAY, make_demand, make_load
 from tools.clock import FixedClock
 from tools.company import Company
 from tools.errors import NotEnoughData
-from tools.forecasting.service import (
-    forecast_for,
-    latest_forecast,
-    latest_run,
-    run_forecasts,
-)
+from tools.forecasting.service.answers import forecast_for
+from tools.forecasting.service.records import latest_forecast, latest_run
+from tools.forecasting.service.runs import run_forecasts
 from tools.forecasting.tool import forecast_demand
 from tools.replenishment.service import plan_all
 from tools.replenishment.tool import (

@@ -134,12 +134,17 @@ def policies_by_pair(
     return {(p.item_id, p.location_id): p for p in session.exec(statement)}
 
 
+def is_in_use() -> tuple[Any, Any]:
+    """Conditions of a run of forecasts that may be read: it is finished and was not rolled back."""
+    return col(ForecastRun.finished_at).is_not(None), col(ForecastRun.rolled_back_at).is_(None)
+
+
 def newest_runs() -> Any:
     """Per item and location the last finished run that forecast it."""
     statement: Any = (
         select(Forecast.item_id, Forecast.location_id, func.max(Forecast.run_id).label("run_id"))
         .join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
-        .where(col(ForecastRun.finished_at).is_not(None))
+        .where(*is_in_use())
         .group_by(col(Forecast.item_id), col(Forecast.location_id))
     )
     return statement

@@ -10,7 +10,7 @@ from db.models.catalog import Item, Location
 from tools.catalog.service import resolve_item, resolve_location
 from tools.clock import noon
 from tools.forecasting.core.batch import ACCURACY_DAYS
-from tools.forecasting.service import ForecastAnswer, forecast_for
+from tools.forecasting.service.answers import ForecastAnswer, forecast_for
 from tools.wrapping import Result, Tool, ToolContext, tool
 
 MOST_WEEKS = 13

@@ -81,6 +81,16 @@ def model_name(models: Sequence[str]) -> str:
     return models[0] if len(models) == 1 else f"median of {', '.join(models)}"
 
 
+def models_of(name: str) -> tuple[str, ...]:
+    """Read the models back from the name of their combination.
+
+    Example:
+        >>> models_of(model_name(RARE)) == RARE
+        True
+    """
+    return tuple(part.strip() for part in name.removeprefix("median of ").split(","))
+
+
 def forecasts(
     units: FloatArray, *, horizon: int, models: Sequence[str], season: Season
 ) -> FloatArray:

@@ -1,19 +1,19 @@
 """A batch of forecasts as rows to store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
-from db.types import DemandClass
+from db.types import DemandClass, ForecastBasis
 from tools.demand.core import FloatArray, Panel
 from tools.forecasting.core import totals
 from tools.forecasting.core.batch import Batch
+from tools.forecasting.core.components import component_rows
 
 
-def forecast_rows(
-    panel: Panel, batch: Batch, silent: list[tuple[int, int]], horizon_days: int
-) -> Iterator[dict[str, Any]]:
+def forecast_rows(panel: Panel, batch: Batch, horizon_days: int) -> Iterator[dict[str, Any]]:
     """Columns of the forecasts of a batch, without their run.
 
     Where no past forecast could be tested there are no quantiles: what was not measured is not
@@ -22,7 +22,6 @@ def forecast_rows(
     Args:
         panel: Cleaned demand.
         batch: Its forecasts.
-        silent: Item and location of stock that never sold; these are forecast as zero.
         horizon_days: Days that were forecast.
     """
     days = batch.total_days.tolist()
@@ -32,6 +31,10 @@ def forecast_rows(
     keys = [f"{level:g}" for level in totals.LEVELS]
     metrics = [_nullable(getattr(batch.accuracy, n)) for n in ("wmape", "bias", "mase")]
     adi, cv2 = _nullable(batch.adi), _nullable(batch.cv2)
+    parts = component_rows(
+        panel.units, batch.mean, period_days=panel.period_days,
+        first_on=panel.until + timedelta(days=1),
+    )  # fmt: skip
     for k, item_id in enumerate(panel.item_ids.tolist()):
         yield {
             "item_id": item_id,
@@ -49,8 +52,22 @@ def forecast_rows(
             "observed_days": int(batch.observed_days[k]),
             "metrics": {"wmape": metrics[0][k], "bias": metrics[1][k], "mase": metrics[2][k]},
             "warnings": batch.warnings[k],
+            "basis": ForecastBasis.OWN,
+            "components": parts[k],
         }
-    for item_id, location_id in silent:
+
+
+def silent_rows(
+    pairs: Sequence[tuple[int, int]], days: list[int], horizon_days: int
+) -> Iterator[dict[str, Any]]:
+    """Columns of the forecasts of stock that never sold: zero.
+
+    Args:
+        pairs: Item and location.
+        days: Lengths of the totals of the run, days.
+        horizon_days: Days that are forecast.
+    """
+    for item_id, location_id in pairs:
         yield _silent_row(item_id, location_id, days, horizon_days)
 
 
@@ -72,6 +89,8 @@ def _silent_row(
         "observed_days": 0,
         "metrics": {"wmape": None, "bias": None, "mase": None},
         "warnings": ["nothing was sold in the loaded history; the forecast is zero"],
+        "basis": ForecastBasis.OWN,
+        "components": {},
     }
 
 

@@ -59,15 +59,27 @@ def buckets(units: FloatArray, is_rare: BoolArray) -> IntArray:
     Returns:
         Pool of each series, numbered from 0 without gaps.
     """
-    level = np.nan_to_num(np.nanmean(units[:, -180:], axis=1))
-    pool = np.zeros(len(units), dtype=np.int64)
+    return pools(levels(units), is_rare)
+
+
+def levels(units: FloatArray) -> FloatArray:
+    """Mean of the last 180 periods of each series, shape (n,); by it sellers are large or small."""
+    recent = units[:, -180:]
+    known = np.isfinite(recent)
+    total = np.where(known, recent, 0.0).sum(axis=1)
+    return np.asarray(total / np.maximum(known.sum(axis=1), 1))
+
+
+def pools(level: FloatArray, is_rare: BoolArray) -> IntArray:
+    """Sort series into pools by their levels; see ``buckets``."""
+    pool = np.zeros(len(level), dtype=np.int64)
     first = 0
     for rows in (np.flatnonzero(~is_rare), np.flatnonzero(is_rare)):
         if len(rows):
-            pools = max(1, min(_BUCKETS, len(rows) // _BUCKET_SERIES))
+            count = max(1, min(_BUCKETS, len(rows) // _BUCKET_SERIES))
             rank = np.argsort(np.argsort(level[rows], kind="stable"), kind="stable")
-            pool[rows] = first + rank * pools // len(rows)
-            first += pools
+            pool[rows] = first + rank * count // len(rows)
+            first += count
     return pool
 
 
@@ -86,11 +98,40 @@ def calibrate(
         Figures for the horizons with at least 60 errors in all; possibly none. A pool with fewer
         takes those of all pools together.
     """
-    pools = int(pool.max(initial=0)) + 1
+    members = np.bincount(pool, minlength=1)
+    found = errors(units, past, pool=pool, members=members, horizons=horizons)
+    return pooled([found], pools=len(members), horizons=horizons)
+
+
+Errors = list[list[FloatArray]]  # by horizon, by pool
+
+
+def errors(
+    units: FloatArray,
+    past: Replay,
+    *,
+    pool: IntArray,
+    members: IntArray,
+    horizons: Sequence[int],
+) -> Errors:
+    """Scaled and widened errors of past totals of some series, to be pooled with those of others.
+
+    Args:
+        units: Shape (n, periods): what was sold.
+        past: What would have been forecast.
+        pool: Shape (n,): bucket of each series.
+        members: Series of each bucket in the whole catalogue, of which these may be a part.
+        horizons: Periods of the totals, increasing.
+    """
     running = _running(units)
+    return [_errors(running, past, pool, members, horizon) for horizon in horizons]
+
+
+def pooled(parts: Sequence[Errors], *, pools: int, horizons: Sequence[int]) -> Calibration:
+    """Turn the errors of all parts of a catalogue into its calibration; see ``calibrate``."""
     quantiles, counts, tested = [], [], []
-    for horizon in horizons:
-        groups = _errors(running, past, pool, pools, horizon)
+    for k, horizon in enumerate(horizons):
+        groups = [np.concatenate([part[k][bucket] for part in parts]) for bucket in range(pools)]
         common = np.concatenate(groups)
         if len(common) < LEAST_ERRORS:
             break
@@ -106,26 +147,25 @@ def calibrate(
 
 
 def _errors(
-    running: FloatArray, past: Replay, pool: IntArray, pools: int, horizon: int
+    running: FloatArray, past: Replay, pool: IntArray, members: IntArray, horizon: int
 ) -> list[FloatArray]:
     """Scaled and widened errors of the totals of one horizon, by pool.
 
     Of the moments whose totals are known the last quarter's count: recent errors resemble the
     coming ones more. Small pools look further back until they are big enough.
     """
-    members = np.bincount(pool, minlength=pools)
     wanted = [max(_MOMENTS, -(-LEAST_ERRORS // max(int(count), 1))) for count in members]
     over = sum(origin + horizon < running.shape[1] for origin in past.origins)
     recent = slice(max(0, over - max(wanted)), over)
     origins = np.array(past.origins[recent], dtype=int)
     if not len(origins):
-        return [np.empty(0)] * pools
+        return [np.empty(0)] * len(members)
     sold = running[:, origins + horizon] - running[:, origins]
     with np.errstate(divide="ignore", invalid="ignore"):
-        errors = (sold - past.total(horizon, recent)) / past.scale[:, recent]
+        scaled = (sold - past.total(horizon, recent)) / past.scale[:, recent]
     groups = []
-    for bucket in range(pools):
-        group = errors[pool == bucket][:, -wanted[bucket] :]
+    for bucket in range(len(members)):
+        group = scaled[pool == bucket][:, -wanted[bucket] :]
         group = group * _widening(origins[-wanted[bucket] :], horizon)
         groups.append(group[np.isfinite(group)])
     return groups

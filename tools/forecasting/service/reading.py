@@ -1,0 +1,161 @@
+"""What a run of forecasts reads: the catalogue's outline first, then its demand part by part."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from db.models.ingestion import Load
+from db.models.stock import Demand, StockLevel
+from db.session import Database
+from db.types import LoadState
+from tools.demand.core import Grain, Panel, dense_panel, grain_of
+from tools.demand.service import demand_frame
+from tools.forecasting.core.partitions import cut
+
+LATE_DAYS = {"D": 2, "W": 9, "M": 40}
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The calendar and the partitions of a run.
+
+    Attributes:
+        until: Last day with a sale.
+        grain: Of the whole history.
+        parts: Item ids of each partition.
+        series: How many there are.
+        silent: Item and location of stock that never sold.
+        late: Last day of sales by location whose sales stopped arriving.
+    """
+
+    until: date
+    grain: Grain
+    parts: list[list[int]]
+    series: int
+    silent: list[Pair]
+    late: dict[int, date]
+
+
+def survey(session: Session, *, end: date, part_series: int) -> Catalogue | None:
+    """Look at what there is to forecast; None without any sale.
+
+    Args:
+        session: Open session.
+        end: Last day that counts.
+        part_series: Series in a partition.
+    """
+    published = select(col(Load.id)).where(col(Load.state) == LoadState.PUBLISHED)
+    counts = col(Demand.load_id).in_(published), col(Demand.on) <= end
+    days = session.execute(
+        select(col(Demand.location_id), col(Demand.on)).where(*counts).distinct()
+    ).all()
+    if not days:
+        return None
+    pairs = session.execute(
+        select(col(Demand.item_id), col(Demand.location_id)).where(*counts).distinct()
+    ).all()
+    per_item = Counter(item for item, _ in sorted(pairs))
+    until = max(on for _, on in days)
+    grain = grain_of(pd.Series(pd.to_datetime([on for _, on in days])))
+    stocked = session.execute(select(col(StockLevel.item_id), col(StockLevel.location_id))).all()
+    return Catalogue(
+        until=until,
+        grain=grain,
+        parts=cut(per_item, series=part_series),
+        series=len(pairs),
+        silent=sorted({(i, p) for i, p in stocked} - {(i, p) for i, p in pairs}),
+        late=_late(days, until - timedelta(days=LATE_DAYS[grain])),
+    )
+
+
+def _late(days: Sequence[Any], least: date) -> dict[int, date]:
+    """Give the last day of the locations that sold nothing from ``least`` on."""
+    last: dict[int, date] = {}
+    for place, on in days:
+        last[place] = max(on, last.get(place, on))
+    return {place: on for place, on in last.items() if on < least}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Demand of one partition, and what its planner should know."""
+
+    panel: Panel
+    notes: list[list[str]] = field(default_factory=list)
+
+
+class Seen:
+    """SHA-256 of all demand that a run saw, the same however the catalogue is cut."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Take the next rows."""
+        columns = [frame[name].to_numpy(np.int64) for name in ("item_id", "location_id")]
+        columns.append(frame["on"].to_numpy("datetime64[D]").astype(np.int64))
+        columns += [frame[name].to_numpy().astype(np.int64) for name in ("units", "is_in_stock")]
+        flags = frame["flag"].to_numpy()
+        flagged = np.flatnonzero(flags != "")
+        texts = [int.from_bytes(hashlib.sha256(flags[k].encode()).digest()[:7]) for k in flagged]
+        marks = np.zeros(len(frame), dtype=np.int64)
+        marks[flagged] = texts
+        self._digest.update(np.column_stack([*columns, marks]).tobytes())
+
+    def hexdigest(self) -> str:
+        """Return it."""
+        return self._digest.hexdigest()
+
+
+def parts(database: Database, catalogue: Catalogue, *, end: date, seen: Seen) -> Iterator[Part]:
+    """Read and clean the demand of each partition, in transactions of their own.
+
+    Args:
+        database: Open database.
+        catalogue: What there is.
+        end: Last day that counts.
+        seen: Takes the rows.
+    """
+    for item_ids in catalogue.parts:
+        with database.read() as session:
+            frame = demand_frame(session, item_ids=item_ids, end=end)
+        seen.add(frame)
+        panel = dense_panel(frame, until=catalogue.until, grain=catalogue.grain)
+        yield Part(panel, _notes(frame, panel, catalogue))
+
+
+def _notes(frame: pd.DataFrame, panel: Panel, catalogue: Catalogue) -> list[list[str]]:
+    """Tell about outliers and about locations whose sales stopped arriving."""
+    notes: list[list[str]] = [[] for _ in panel.item_ids]
+    for outlier in panel.outliers:
+        notes[outlier.series].append(outlier.note)
+    flagged = frame[frame["flag"] == "outlier"].groupby(["item_id", "location_id"]).size()
+    pairs = zip(panel.item_ids.tolist(), panel.location_ids.tolist(), strict=True)
+    for said, (item_id, location_id) in zip(notes, pairs, strict=True):
+        if count := flagged.get((item_id, location_id), 0):
+            said.append(f"{count} days are flagged as outliers and still count")
+        if location_id in catalogue.late:
+            said.append(
+                f"no sales of this location after {catalogue.late[location_id].isoformat()} are "
+                "loaded; the days behind count as zero"
+            )
+    return notes
+
+
+def count_of_series(catalogue: Catalogue) -> int:
+    """Return how many forecasts a run of this catalogue stores."""
+    return catalogue.series + len(catalogue.silent)
+
+
+def chunks(pairs: Sequence[Pair], size: int) -> list[list[Pair]]:
+    """Cut pairs into lists of at most so many."""
+    return [list(pairs[k : k + size]) for k in range(0, len(pairs), size)]
