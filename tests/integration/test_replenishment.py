@@ -185,7 +185,7 @@ class TestAdvice:
         row = self._advise(session, world)
 
         assert (row.order_units, row.unit_price_minor) == (960, 800)
-        assert "limited_by_supplier_or_shelf_life" in row.flags
+        assert "limited_by_supplier_maximum" in row.flags
         assert sum(term["value"] for term in row.waterfall) == 960
 
     def test_shelf_life_limits_the_order(self, session: Session) -> None:

@@ -1,12 +1,15 @@
 """Everything that is known about one item at one location, as plain values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from functools import lru_cache
 
-from db.types import DemandClass, SafetyStockMethod, ServiceMeasure
+from db.types import DemandClass, ReplenishmentRule, SafetyStockMethod, ServiceMeasure
 from tools.offers.core import LeadTime, Offer
 from tools.positions.core import StockPosition
+
+LOOK_AHEAD_DAYS = 400  # closures further away do not touch an order of today
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Settings:
     method: SafetyStockMethod = SafetyStockMethod.COMBINED
     review_days: float = 1
     cover_days: float = 14
+    rule: ReplenishmentRule = ReplenishmentRule.MIN_MAX
+    is_service_rate_optimised: bool = False
     label: str = "default policy"
 
 
@@ -57,6 +62,14 @@ class Case:
     offers: tuple[tuple[Offer, LeadTime], ...] = ()
     shelf_life_days: int | None = None
     is_buyable: bool = True
+    free_units: int | None = None  # for which the store has room; None where nobody knows
+
+    @property
+    def unit_margin_minor(self) -> int:
+        """What a sale brings above the cost of the unit; 0 where either is not known."""
+        if self.unit_cost_minor <= 0:
+            return 0
+        return max(self.unit_value_minor - self.unit_cost_minor, 0)
 
     @property
     def is_new(self) -> bool:
@@ -72,3 +85,43 @@ class Case:
     def has_demand(self) -> bool:
         """A forecast that can be planned from is above zero."""
         return self.can_plan and any(value > 0 for value in self.outlook.mean)  # type: ignore[union-attr]
+
+
+def closed_days(
+    spans: Iterable[tuple[date, date]], *, country: str, working_days: str, today: date
+) -> frozenset[date]:
+    """Days ahead on which a supplier does not work although the weekday would be one.
+
+    Args:
+        spans: First and last day of each closure; weekends inside count.
+        country: ISO 3166, with a part after a dash such as ``GB-ENG``; empty or unknown: no
+            holidays.
+        working_days: ISO weekdays, 1 = Monday.
+        today: Nothing before it is of interest.
+
+    Example:
+        >>> days = closed_days([], country="GB-ENG", working_days="12345", today=date(2026, 12, 1))
+        >>> date(2026, 12, 25) in days, date(2026, 12, 26) in days, date(2026, 12, 28) in days
+        (True, False, True)
+    """
+    last = today + timedelta(days=LOOK_AHEAD_DAYS)
+    closed = {on for on in _holidays(country, today, last) if str(on.isoweekday()) in working_days}
+    for begin, end in spans:
+        first, until = max(begin, today), min(end, last)
+        closed |= {first + timedelta(days=k) for k in range((until - first).days + 1)}
+    return frozenset(closed)
+
+
+@lru_cache(maxsize=512)
+def _holidays(country: str, first: date, last: date) -> tuple[date, ...]:
+    if not country:
+        return ()
+    import holidays
+
+    name, _, part = country.upper().partition("-")
+    years = range(first.year, last.year + 1)
+    try:
+        found = holidays.country_holidays(name, subdiv=part or None, years=years)
+    except NotImplementedError:
+        return ()
+    return tuple(on for on in found if first <= on <= last)

@@ -1,6 +1,7 @@
 """Reads everything about some items, or all, in a fixed number of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,10 +9,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from db.models.catalog import Item, Location
+from db.models.catalog import Item, Location, Supplier
+from db.models.demand import DemandEvent
 from db.models.planning import Forecast, ForecastRun, Policy
-from db.types import ItemStatus
-from tools.cases.core import Case, Outlook, Settings
+from db.types import EventKind, ItemStatus
+from tools.cases.core import Case, Outlook, Settings, closed_days
 from tools.clock import Clock
 from tools.company import Company
 from tools.offers.core import LeadTime, Offer
@@ -41,7 +43,8 @@ def cases(
     found = positions_by_pair(session, location_id, item_ids=item_ids, as_of=today)
     policies = policies_by_pair(session, item_ids, location_id)
     outlooks = _outlooks(session, item_ids, location_id)
-    offers = offers_by_item(session, item_ids)
+    offers = with_closed_days(session, offers_by_item(session, item_ids), today)
+    room = free_units(session, locations.values(), items, today)
     suppliers = None if item_ids is None else {o.supplier_id for s in offers.values() for o in s}
     history = DeliveryHistory(session, suppliers)
     pairs = found.keys() | policies.keys() | outlooks.keys()
@@ -55,6 +58,7 @@ def cases(
             policies.get(pair),
             outlooks.get(pair),
             [(offer, offer_lead_time(history, offer)) for offer in offers.get(pair[0], [])],
+            room.get(pair),
         )
         for pair in sorted(pairs)
         if pair[0] in items
@@ -68,6 +72,7 @@ def _case(
     policy: Policy | None,
     outlook: Outlook | None,
     offers: Sequence[tuple[Offer, LeadTime]],
+    free: int | None,
 ) -> Case:
     return Case(
         item_id=item.id,
@@ -85,7 +90,73 @@ def _case(
         offers=tuple(offers),
         shelf_life_days=item.shelf_life_days,
         is_buyable=item.status in _BOUGHT,
+        free_units=free,
     )
+
+
+def with_closed_days(
+    session: Session, offers: dict[int, list[Offer]], today: date
+) -> dict[int, list[Offer]]:
+    """Return the offers with the holidays and closures of their suppliers ahead: two queries."""
+    closed = _closed_by_supplier(session, today)
+    if not closed:
+        return offers
+    return {
+        item_id: [replace(o, closed_on=closed.get(o.supplier_id, frozenset())) for o in found]
+        for item_id, found in offers.items()
+    }
+
+
+def _closed_by_supplier(session: Session, today: date) -> dict[int, frozenset[date]]:
+    spans: dict[int, list[tuple[date, date]]] = {}
+    closures: Any = select(
+        col(DemandEvent.supplier_id), col(DemandEvent.start_on), col(DemandEvent.end_on)
+    ).where(
+        DemandEvent.kind == EventKind.CLOSURE,
+        col(DemandEvent.supplier_id).is_not(None),
+        col(DemandEvent.withdrawn_at).is_(None),
+        col(DemandEvent.end_on) >= today,
+    )
+    for supplier_id, start_on, end_on in session.execute(closures):
+        spans.setdefault(supplier_id, []).append((start_on, end_on))
+    found: Any = select(col(Supplier.id), col(Supplier.country), col(Supplier.working_days)).where(
+        (col(Supplier.country) != "") | col(Supplier.id).in_(list(spans))
+    )
+    return {
+        supplier_id: closed_days(
+            spans.get(supplier_id, []), country=country, working_days=working_days, today=today
+        )
+        for supplier_id, country, working_days in session.execute(found)
+    }
+
+
+def free_units(
+    session: Session, locations: Iterable[Location], items: Mapping[int, Item], today: date
+) -> dict[Pair, int]:
+    """Return for how many units of each item the stores with a known size have room.
+
+    Everything on hand, on order and in drafts takes its place, as if nothing were sold meanwhile.
+    """
+    room = {place.id: place.storage_ml for place in locations if place.storage_ml is not None}
+    if not room:
+        return {}
+    sizes: dict[int, int] = {
+        row[0]: row[1]
+        for row in session.execute(
+            select(Item.id, Item.volume_ml).where(col(Item.volume_ml).is_not(None))
+        )
+    }
+    for location_id in room:
+        for pair, position in positions_by_pair(session, location_id, as_of=today).items():
+            held = position.on_hand_units + position.on_order_units
+            held += position.inbound_transfer_units + position.drafted_units
+            room[location_id] -= max(held, 0) * sizes.get(pair[0], 0)
+    return {
+        (item_id, location_id): max(room[location_id], 0) // sizes[item_id]
+        for location_id in room
+        for item_id in items
+        if sizes.get(item_id)
+    }
 
 
 def policy_label(policy: Policy) -> str:
@@ -103,6 +174,8 @@ def settings_of(policy: Policy | None) -> Settings:
         method=policy.method,
         review_days=policy.review_period_days,
         cover_days=policy.cover_days,
+        rule=policy.rule,
+        is_service_rate_optimised=policy.is_service_rate_optimised,
         label=policy_label(policy),
     )
 

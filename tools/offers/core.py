@@ -83,6 +83,7 @@ class Offer:
     is_approved: bool = True
     is_active: bool = True
     breaks: tuple[tuple[int, int], ...] = field(default=())  # (from units, unit price), rising
+    closed_on: frozenset[date] = frozenset()  # holidays and closures of the supplier ahead
 
     @property
     def step_units(self) -> int:
@@ -234,7 +235,8 @@ def add_working_days(start: date, days: int, working_days: str) -> date:
 def arrival_on(offer: Offer, time: LeadTime, today: date) -> date:
     """Day on which an order of today is expected: quoted working days, or measured days.
 
-    A day on which the supplier does not work moves to the next one.
+    Closed days on the way put it off, and a day on which the supplier does not work moves to the
+    next one.
     """
     if time.source == "quoted":
         quoted = min(offer.quoted_lead_time_days, MOST_LEAD_DAYS)
@@ -243,10 +245,19 @@ def arrival_on(offer: Offer, time: LeadTime, today: date) -> date:
         on += timedelta(days=shift)
     else:
         on = today + timedelta(days=math.ceil(time.mean_days - 1e-9))
+    on = _put_off(on, today, offer.closed_on)
     open_days = set(offer.working_days) & set("1234567") or set("1234567")
-    while str(on.isoweekday()) not in open_days:
+    while str(on.isoweekday()) not in open_days or on in offer.closed_on:
         on += timedelta(days=1)
     return on
+
+
+def _put_off(on: date, today: date, closed_on: frozenset[date]) -> date:
+    """The day moved by the closed days between today and it, and those that this brings in."""
+    due, moved = on, -1
+    while closed_on and (count := sum(today < day <= due for day in closed_on)) != moved:
+        due, moved = on + timedelta(days=count), count
+    return due
 
 
 def quoted_calendar_days(offer: Offer) -> float:

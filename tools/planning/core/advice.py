@@ -1,12 +1,13 @@
 """Advice for many cases at once: quantities, dates, severity, and the numbers behind them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from db.types import Action, SafetyStockMethod
 from tools.cases.core import Case
@@ -74,6 +75,8 @@ class _Row:
     plan: Plan
     today: date
     rates_micro: dict[str, int]
+    bridge_days: float
+    review_in: float
 
 
 def advise_cases(
@@ -95,7 +98,9 @@ def advise_cases(
     """
     if not cases:
         return []
-    laid = tables(cases, today=today, rates_micro=rates_micro, change=change)
+    laid = tables(
+        cases, today=today, rates_micro=rates_micro, change=change, carrying_rate=carrying_rate
+    )
     under_all = evaluate_offers(
         laid.rules, laid.terms, total_sd=laid.total_sd, empirical_buffer=laid.empirical_buffer,
         carrying_rate=carrying_rate,
@@ -103,7 +108,6 @@ def advise_cases(
     rows = choose(laid.terms, under_all.landed, len(cases))
     evaluated = take_evaluated(under_all, rows)
     terms = take(laid.terms, rows)
-    shelf = [case.shelf_life_days for case in cases]
     result = plan(
         laid.rules,
         terms,
@@ -111,13 +115,20 @@ def advise_cases(
         available=np.array([float(case.position.available_units) for case in cases]),
         position=np.array([case.position.netted_position_units for case in cases], dtype=np.int64),
         receipts=receipts_table(cases, today=today, fallback_days=terms.lead_time),
-        shelf_days=np.array([math.nan if days is None else float(days) for days in shelf]),
+        shelf_days=_known(case.shelf_life_days for case in cases),
+        free_units=_known(case.free_units for case in cases),
         carrying_rate=carrying_rate,
     )
+    timed = zip(terms.bridge_days.tolist(), laid.rules.review_in.tolist(), strict=True)
     return [
-        _advice(_Row(case, laid.offers[rows[i]], i, evaluated, result, today, rates_micro))
-        for i, case in enumerate(cases)
+        _advice(_Row(case, laid.offers[rows[i]], i, evaluated, result, today, rates_micro, *days))
+        for i, (case, days) in enumerate(zip(cases, timed, strict=True))
     ]
+
+
+def _known(values: Iterable[int | None]) -> npt.NDArray[np.float64]:
+    """Numbers as an array, nan where there is none."""
+    return np.array([math.nan if value is None else float(value) for value in values])
 
 
 def _advice(row: _Row) -> Advice:
@@ -238,7 +249,13 @@ def _policy_inputs(row: _Row) -> dict[str, Any]:
     days = float(row.evaluated.window_days[i])
     numbers = row.evaluated.numbers
     return {
-        "service_level": settings.service_rate,
+        "service_level": round(float(row.evaluated.service_rate[i]), 4),
+        "rule": settings.rule.value,
+        "lot": int(row.evaluated.lot[i]),
+        "bridge_days": float(row.bridge_days),
+        "bridge_demand": _bridge_demand(row),
+        "waits_days": float(row.review_in) if row.plan.is_waiting[i] else 0.0,
+        "cap": str(row.plan.cap[i]),
         "measure": settings.measure.value,
         "method": settings.method.value,
         "distribution": str(numbers.distribution[i]),
@@ -265,6 +282,23 @@ def _policy_inputs(row: _Row) -> dict[str, Any]:
         if outlook is None
         else [note for note in outlook.warnings if note.startswith(OUTLIER_NOTE)],
     }
+
+
+def _bridge_demand(row: _Row) -> int:
+    """Demand of the bridged days: their share of the window's."""
+    days = float(row.evaluated.window_days[row.index])
+    if row.bridge_days <= 0 or days <= 0:
+        return 0
+    return round(int(row.plan.lead_demand[row.index]) * row.bridge_days / days)
+
+
+def _is_optimised(row: _Row) -> bool:
+    settings = row.case.settings
+    return (
+        settings.is_service_rate_optimised
+        and row.case.has_demand
+        and row.case.unit_margin_minor > 0
+    )
 
 
 def _daily_sd(row: _Row) -> float:
@@ -335,7 +369,13 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         "no_supplier": case.is_buyable and offer is None,
         "stockout_before_arrival": None not in (stockout, arrival)
         and (stockout or 0) < (arrival or 0),
-        "limited_by_supplier_or_shelf_life": bool(row.plan.is_limited[i]),
+        f"limited_by_{row.plan.cap[i]}": bool(row.plan.cap[i]),
+        "waits_for_review": bool(row.plan.is_waiting[i]),
+        "ordered_between_reviews": bool(row.plan.is_early[i]),
+        "closed_days_bridged": row.bridge_days > 0,
+        "service_level_optimised": _is_optimised(row),
+        "service_level_not_optimised": case.settings.is_service_rate_optimised
+        and not _is_optimised(row),
         "minimum_order": quantity > 0 and offer is not None and offer.moq_units > row.plan.need[i],
         "raised_to_price_break": quantity > row.plan.rounded[i],
         "below_minimum_order_value": offer is not None and 0 < amount < offer.min_order_value_minor,

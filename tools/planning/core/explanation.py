@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from db.types import ReplenishmentRule
+from tools.planning.core.caps import LABELS
 from tools.planning.core.plan import cover_days
 from tools.planning.core.quantities import NO_LIMIT, order_quantity, packs_for_units
 
@@ -23,11 +25,14 @@ def waterfall(inputs: Mapping[str, Any], *, quantity: int) -> list[Term]:
         are left out, except the forecast and the safety stock.
     """
     cover = inputs["order_up_to"] - inputs["reorder_point"]
+    bridged = inputs["bridge_demand"]
     terms = [
-        _term(f"forecast over {inputs['window_days']:g} days", inputs["lead_time_demand"],
-              inputs["forecast_source"]),
+        _term(f"forecast over {inputs['window_days'] - inputs['bridge_days']:g} days",
+              inputs["lead_time_demand"] - bridged, inputs["forecast_source"]),
         _term("safety stock", inputs["safety_stock"], inputs["policy_version"]),
-        _term(f"cover of {inputs['cover_days']:g} days", cover, inputs["policy_version"]),
+        _term(f"{inputs['bridge_days']:g} closed days of the supplier bridged", bridged,
+              inputs["supplier"] or ""),
+        _term(_cover_label(inputs), cover, inputs["policy_version"]),
         _term("on hand", -inputs["on_hand"], inputs["stock_source"]),
         _term("quarantined or expiring", inputs["unusable"], inputs["stock_source"]),
         _term("allocated", inputs["allocated"], inputs["stock_source"]),
@@ -38,11 +43,10 @@ def waterfall(inputs: Mapping[str, Any], *, quantity: int) -> list[Term]:
     ]  # fmt: skip
     gap = inputs["order_up_to"] - inputs["netted_position"]
     if quantity == 0 and inputs["need"] == 0:
-        label = "position above the reorder point, nothing to order"
-        if inputs["supplier"] is None:
-            label = "not bought, nothing to order"
-        terms.append(_term(label, -gap, inputs["policy_version"]))
+        terms.append(_term(_nothing_label(inputs), -gap, inputs["policy_version"]))
     else:
+        lots = inputs["need"] - gap  # 0 unless the rule is lots of Q
+        terms.append(_term("whole lots above the reorder point", lots, inputs["policy_version"]))
         rounding = inputs["rounded"] - inputs["need"]
         terms.append(_term(_rounding_label(inputs), rounding, inputs["supplier"] or ""))
         raised = quantity - inputs["rounded"]
@@ -55,9 +59,23 @@ def _term(label: str, value: int, source: str) -> Term:
     return {"label": label, "value": int(value), "source": source}
 
 
+def _cover_label(inputs: Mapping[str, Any]) -> str:
+    if inputs["rule"] == ReplenishmentRule.LOTS.value:
+        return f"a lot of {inputs['lot']:,}"
+    return f"cover of {inputs['cover_days']:g} days"
+
+
+def _nothing_label(inputs: Mapping[str, Any]) -> str:
+    if inputs["supplier"] is None:
+        return "not bought, nothing to order"
+    if inputs["waits_days"]:
+        return f"waits for the review in {inputs['waits_days']:g} days, nothing to order"
+    return "position above the reorder point, nothing to order"
+
+
 def _rounding_label(inputs: Mapping[str, Any]) -> str:
     if inputs["rounded"] < inputs["need"]:
-        return "limit of the supplier or of shelf life"
+        return LABELS[inputs["cap"]]
     is_minimum = inputs["moq"] > inputs["need"]
     multiple = f"multiples of {inputs['order_multiple']:,}"
     return (

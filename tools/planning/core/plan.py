@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from db.types import ReplenishmentRule
 from tools.offers.core import landed_costs, prices_at
+from tools.planning.core.caps import shelf_limit, storage_limit, tightest
+from tools.planning.core.economic_lots import LotTerms, economic_lots
+from tools.planning.core.economics import critical_ratios
 from tools.planning.core.policies import PolicyInputs, PolicyNumbers, reorder_points
 from tools.planning.core.quantities import NO_LIMIT, order_quantities, raised_to_break
+from tools.planning.core.review import due, is_rule, needs, order_up_to
 from tools.planning.core.service_levels import normal_loss
 from tools.positions.core import projected_balance, stockout_days, window_totals
 
@@ -20,6 +25,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 PREFERENCE = 0.98  # the preferred supplier stays unless another is 2 % cheaper landed
 COVER_LIMIT = 2  # a price break may stretch an order to this many times its usual cover
+LOT_DAYS = 365  # an economic lot lasts no longer: nobody knows the demand behind it
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Terms:
     rate: Floats  # company currency per unit of the offer's currency; nan where unknown
     lead_time: Floats
     lead_time_sd: Floats
+    bridge_days: Floats  # that closed days of the supplier put off the order after this one
     is_preferred: Flags
     has_supplier: Flags
 
@@ -50,9 +57,14 @@ class Rules:
     service_rate: Floats
     is_fill_rate: Flags
     method: npt.NDArray[np.str_]
+    rule: npt.NDArray[np.str_]
     review_days: Floats
-    cover_days: Floats
+    review_in: Floats  # days until the next review day, 0 on one
+    cover_days: Floats  # that one order brings; with R_S the review interval
     adi: Floats
+    is_optimised: Flags  # the service rate follows from holding and shortage cost
+    unit_cost: Floats  # and the margin: money per unit, in one currency per case
+    margin: Floats
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,8 @@ class Evaluated:
     demand_total: Floats
     demand_mean: Floats
     cover_units: Floats
+    lot: Ints  # what a usual order brings; with s_nQ the economic lot
+    service_rate: Floats
     numbers: PolicyNumbers
     landed: Floats  # company minor units per unit; nan without an exchange rate
 
@@ -84,12 +98,79 @@ class Plan:
     is_short: Flags
     is_below_safety: Flags
     is_below_point: Flags
-    is_limited: Flags
+    is_waiting: Flags  # for its review day
+    is_early: Flags  # ordered between reviews, as stock would run out
+    cap: npt.NDArray[np.str_]  # which limit made the order smaller; empty where none did
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Demand over the windows and the usual order, one row per offer."""
+
+    days: Floats
+    total: Floats
+    mean: Floats
+    cover: Floats
+    lot: Ints
+    service_rate: Floats
 
 
 def window_days(rules: Rules, terms: Terms) -> Floats:
-    """Protection window of each offer: lead time plus the review interval of its case."""
-    result: Floats = terms.lead_time + rules.review_days[terms.case]
+    """Protection window of each offer: lead time, review interval, and closed days bridged."""
+    result: Floats = terms.lead_time + rules.review_days[terms.case] + terms.bridge_days
+    return result
+
+
+def usual_orders(rules: Rules, terms: Terms, *, carrying_rate: float) -> Usual:
+    """What every offer's window needs, what a usual order brings, and the service level."""
+    days = window_days(rules, terms)
+    daily = rules.daily[terms.case]
+    total = window_totals(daily, days)
+    mean = np.where(days > 0, total / np.where(days > 0, days, 1.0), daily[:, 0])
+    cover = window_totals(daily, days + rules.cover_days[terms.case]) - total
+    usual = np.maximum(np.ceil(cover - 1e-9), 1).astype(np.int64)
+    lot = order_quantities(usual, terms.moq, terms.multiple, terms.limit)
+    is_lots = is_rule(rules.rule[terms.case], ReplenishmentRule.LOTS)
+    is_lots &= (terms.order_cost > 0) & (mean > 0) & (terms.price > 0)
+    if is_lots.any():
+        best = _economic(take(terms, np.flatnonzero(is_lots)), mean[is_lots], carrying_rate)
+        lot[is_lots] = np.where(best > 0, best, lot[is_lots])
+    rate = rules.service_rate[terms.case]
+    if rules.is_optimised.any():
+        rate = _optimised(rules, terms, rate, mean, lot, carrying_rate)
+    return Usual(days, total, mean, cover, lot, rate)
+
+
+def _economic(terms: Terms, mean: Floats, carrying_rate: float) -> Ints:
+    """Economic lots of some offers, at most a year's demand."""
+    first = np.zeros((len(mean), 1), dtype=np.int64)
+    year = np.maximum(np.ceil(mean * LOT_DAYS), np.maximum(terms.moq, 1)).astype(np.int64)
+    year = -(-year // terms.multiple) * terms.multiple
+    prices = np.concatenate([terms.price[:, None], terms.step_prices], axis=1)
+    lots = LotTerms(
+        annual_demand=mean * 365,
+        order_cost=terms.order_cost.astype(np.float64),
+        carrying_rate=carrying_rate,
+        steps=np.concatenate([first, terms.steps], axis=1),
+        prices=prices.astype(np.float64),
+        moq=terms.moq,
+        multiple=terms.multiple,
+        limit=np.minimum(terms.limit, year),
+    )
+    return economic_lots(lots).quantity
+
+
+def _optimised(
+    rules: Rules, terms: Terms, rate: Floats, mean: Floats, lot: Ints, carrying_rate: float
+) -> Floats:
+    case = terms.case
+    ratio = critical_ratios(
+        holding_cost=carrying_rate * rules.unit_cost[case],
+        shortage_cost=rules.margin[case],
+        order_quantity=lot.astype(np.float64),
+        annual_demand=mean * 365,
+    )
+    result: Floats = np.where(rules.is_optimised[case] & ~np.isnan(ratio), ratio, rate)
     return result
 
 
@@ -112,30 +193,27 @@ def evaluate_offers(
         carrying_rate: Fraction of the price a year.
         quantity: What to price, per offer; the usual order by default.
     """
-    days = window_days(rules, terms)
-    daily = rules.daily[terms.case]
-    total = window_totals(daily, days)
-    mean = np.where(days > 0, total / np.where(days > 0, days, 1.0), daily[:, 0])
-    cover = window_totals(daily, days + rules.cover_days[terms.case]) - total
-    usual = np.maximum(np.ceil(cover - 1e-9), 1).astype(np.int64)
-    lot = order_quantities(usual, terms.moq, terms.multiple, terms.limit)
+    usual = usual_orders(rules, terms, carrying_rate=carrying_rate)
     inputs = PolicyInputs(
-        demand_total=total,
+        demand_total=usual.total,
         demand_total_sd=total_sd,
-        demand_mean=mean,
+        demand_mean=usual.mean,
         lead_time_sd=terms.lead_time_sd,
-        service_rate=rules.service_rate[terms.case],
-        order_quantity=np.maximum(lot, 1).astype(np.float64),
+        service_rate=usual.service_rate,
+        order_quantity=np.maximum(usual.lot, 1).astype(np.float64),
         adi=rules.adi[terms.case],
         empirical_buffer=empirical_buffer,
-        is_fill_rate=rules.is_fill_rate[terms.case],
-        is_lost_sales=np.zeros(len(total), dtype=np.bool_),
+        is_fill_rate=(rules.is_fill_rate & ~rules.is_optimised)[terms.case],
+        is_lost_sales=np.zeros(len(usual.total), dtype=np.bool_),
         method=rules.method[terms.case],
     )
     numbers = reorder_points(inputs)
-    priced = lot if quantity is None else quantity
-    landed = _landed(terms, priced, numbers.safety_stock, mean, carrying_rate)
-    return Evaluated(days, total, mean, cover, numbers, landed)
+    priced = usual.lot if quantity is None else quantity
+    landed = _landed(terms, priced, numbers.safety_stock, usual.mean, carrying_rate)
+    return Evaluated(
+        usual.days, usual.total, usual.mean, usual.cover, usual.lot, usual.service_rate, numbers,
+        landed,
+    )  # fmt: skip
 
 
 def _landed(
@@ -175,7 +253,7 @@ def take_evaluated(evaluated: Evaluated, rows: Ints) -> Evaluated:
     """The evaluations of some rows."""
     names = PolicyNumbers.__dataclass_fields__
     numbers = PolicyNumbers(**{name: getattr(evaluated.numbers, name)[rows] for name in names})
-    plain = ("window_days", "demand_total", "demand_mean", "cover_units", "landed")
+    plain = [name for name in Evaluated.__dataclass_fields__ if name != "numbers"]
     return Evaluated(numbers=numbers, **{name: getattr(evaluated, name)[rows] for name in plain})
 
 
@@ -188,13 +266,14 @@ def plan(
     position: Ints,
     receipts: Floats,
     shelf_days: Floats,
+    free_units: Floats,
     carrying_rate: float,
 ) -> Plan:
     """Orders of all cases under their chosen offers (row i of each argument is case i).
 
-    An order is due when the position (own drafts included) is at or below the reorder point, or
-    below zero: what is owed is a need even where nothing is forecast. It fills the position up to
-    the order-up-to level. Balance is projected without own drafts.
+    An order is due as the case's rule says (``review``) by the position, own drafts included. A
+    position below zero is a need even where nothing is forecast: it is owed. Balance is projected
+    without own drafts.
 
     Args:
         rules: The cases.
@@ -204,23 +283,36 @@ def plan(
         position: Inventory position after own drafts, units.
         receipts: Units due by day, shape (n, horizon).
         shelf_days: Shelf life; nan where goods do not expire.
+        free_units: Units for which the store has room; nan where that is not known.
         carrying_rate: Fraction of the price a year.
     """
     point = evaluated.numbers.reorder_point
     lead_demand = np.minimum(np.rint(evaluated.demand_total).astype(np.int64), point)
-    order_up_to = point + np.ceil(evaluated.cover_units - 1e-9).astype(np.int64)
-    is_low = (position <= point) & (evaluated.demand_total > 0)
-    is_below = (is_low | (position < 0)) & terms.has_supplier
-    need = np.where(is_below, np.maximum(order_up_to - position, 0), 0)
-    limit = np.minimum(terms.limit, _shelf_limit(evaluated.demand_mean, shelf_days, position))
+    cover = np.ceil(evaluated.cover_units - 1e-9).astype(np.int64)
+    highest = order_up_to(rules.rule, point, cover, evaluated.lot)
+    balance = projected_balance(available, rules.daily, receipts)
+    lowest = _lowest(balance, evaluated.window_days)
+    timing = due(
+        rules.rule, position=position, reorder_point=point, review_in=rules.review_in,
+        has_demand=evaluated.demand_total > 0,
+        is_short_before_next=_lowest(balance, rules.review_in + terms.lead_time) < 0,
+    )  # fmt: skip
+    is_due = timing.is_due & terms.has_supplier
+    need = needs(rules.rule, is_due, position=position, highest=highest, lot=evaluated.lot)
+    limit, cap = tightest(
+        (
+            terms.limit,
+            shelf_limit(evaluated.demand_mean, shelf_days, position),
+            storage_limit(free_units),
+        )
+    )
     rounded = order_quantities(need, terms.moq, terms.multiple, limit)
     quantity = _with_price_break(rules, terms, evaluated, rounded, position, limit, carrying_rate)
-    lowest = _lowest(projected_balance(available, rules.daily, receipts), evaluated.window_days)
     safety = point - lead_demand
     return Plan(
         lead_demand=lead_demand,
         safety_stock=safety,
-        order_up_to=order_up_to,
+        order_up_to=highest,
         need=need,
         rounded=rounded,
         quantity=quantity,
@@ -230,8 +322,10 @@ def plan(
         expected_short=_expected_short(lowest, evaluated, position),
         is_short=lowest < 0,
         is_below_safety=lowest < safety,
-        is_below_point=is_below,
-        is_limited=(need > 0) & (rounded < np.maximum(need, 1)),
+        is_below_point=is_due,
+        is_waiting=timing.is_waiting & terms.has_supplier,
+        is_early=timing.is_early & is_due,
+        cap=np.where((need > 0) & (rounded < np.maximum(need, 1)), cap, ""),
     )
 
 
@@ -245,17 +339,6 @@ def cover_days(position: Floats, reorder_point: Floats, demand_mean: Floats) -> 
     """
     safe = np.where(demand_mean > 0, demand_mean, 1.0)
     result: Floats = np.where(demand_mean > 0, (position - reorder_point) / safe, np.nan)
-    return result
-
-
-def _shelf_limit(demand_mean: Floats, shelf_days: Floats, position: Ints) -> Ints:
-    """Units that can still be sold before they expire, beyond what is already coming.
-
-    What is owed leaves the house at once.
-    """
-    sellable = np.floor(demand_mean * np.nan_to_num(shelf_days)) - position
-    sellable = np.maximum(sellable, 0).astype(np.int64)
-    result: Ints = np.where(np.isnan(shelf_days), NO_LIMIT, sellable)
     return result
 
 
@@ -277,6 +360,7 @@ def _with_price_break(
     ]
     longest = COVER_LIMIT * rules.cover_days * evaluated.demand_mean
     most = np.floor(evaluated.numbers.reorder_point + longest - position).astype(np.int64)
+    most = np.where(is_rule(rules.rule, ReplenishmentRule.LOTS), 0, most)  # Q has its price break
     return raised_to_break(
         quantity,
         price=prices_at(quantity, terms.price, terms.steps, terms.step_prices).astype(np.float64),

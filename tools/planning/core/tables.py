@@ -9,17 +9,20 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from db.types import SafetyStockMethod, ServiceMeasure
+from db.types import ReplenishmentRule, SafetyStockMethod, ServiceMeasure
 from tools.cases.core import Case
 from tools.forecasting.core.totals import total_quantile, total_sd
 from tools.offers.core import LeadTime, Offer, break_table
-from tools.planning.core.plan import Rules, Terms, window_days
+from tools.planning.core.calendars import bridge_days
+from tools.planning.core.plan import Rules, Terms, Usual, usual_orders
 from tools.planning.core.quantities import NO_LIMIT
+from tools.planning.core.review import review_in_days
 from tools.positions.core import StockPosition, due_offset_days, window_totals
 
 Floats = npt.NDArray[np.float64]
 HORIZON_DAYS = 180  # how far stock is projected
 MILLION = 1_000_000
+USUAL_CARRYING_RATE = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,18 @@ NO_CHANGE = Change()
 
 
 def tables(
-    cases: Sequence[Case], *, today: date, rates_micro: dict[str, int], change: Change = NO_CHANGE
+    cases: Sequence[Case],
+    *,
+    today: date,
+    rates_micro: dict[str, int],
+    change: Change = NO_CHANGE,
+    carrying_rate: float = USUAL_CARRYING_RATE,
 ) -> Tables:
     """Lay the cases out as arrays, with a scenario's change applied."""
     plain = np.array([_daily(case, today) for case in cases]).reshape(len(cases), HORIZON_DAYS)
     factor = np.ones(HORIZON_DAYS)
     factor[max(change.first_day, 0) : change.last_day + 1] = change.demand_factor
-    rules = _rules(cases, plain * factor)
+    rules = _rules(cases, plain * factor, today)
     offers: list[tuple[Offer, LeadTime] | None] = []
     owners = []
     for row, case in enumerate(cases):
@@ -61,11 +69,13 @@ def tables(
         offers += [_shifted(pair, change) for pair in usable] or [None]
         owners += [row] * max(len(usable), 1)
     terms = _terms(offers, np.array(owners, dtype=np.int64), rates_micro)
-    days = window_days(rules, terms)
-    sd, buffer = _spreads(cases, rules, terms, days)
-    before = window_totals(plain[terms.case], days)
-    after = window_totals(rules.daily[terms.case], days)
-    growth = np.where(before > 0, after / np.where(before > 0, before, 1.0), 1.0)
+    terms = _bridged(terms, rules, offers, today)
+    usual = usual_orders(rules, terms, carrying_rate=carrying_rate)
+    sd, buffer = _spreads(cases, rules, terms, usual)
+    growth = np.ones(len(sd))
+    if change.demand_factor != 1:
+        before = window_totals(plain[terms.case], usual.days)
+        growth = np.where(before > 0, usual.total / np.where(before > 0, before, 1.0), 1.0)
     return Tables(rules, terms, offers, sd * growth, buffer * growth)
 
 
@@ -100,17 +110,28 @@ def _daily(case: Case, today: date) -> list[float]:
     return ahead + [tail] * (HORIZON_DAYS - len(ahead))
 
 
-def _rules(cases: Sequence[Case], daily: Floats) -> Rules:
+def _rules(cases: Sequence[Case], daily: Floats, today: date) -> Rules:
     settings = [case.settings for case in cases]
+    review = np.array([s.review_days for s in settings], dtype=np.float64)
+    rule = np.array([s.rule.value for s in settings])
+    cover = np.array([s.cover_days for s in settings], dtype=np.float64)
+    is_periodic = rule == ReplenishmentRule.PERIODIC.value
+    margin = np.array([float(case.unit_margin_minor) for case in cases])
+    is_optimised = np.array([s.is_service_rate_optimised for s in settings], dtype=np.bool_)
     adi = [1.0 if c.outlook is None or c.outlook.adi is None else c.outlook.adi for c in cases]
     return Rules(
         daily=daily,
         service_rate=np.array([s.service_rate for s in settings]),
         is_fill_rate=np.array([s.measure == ServiceMeasure.FILL_RATE for s in settings]),
         method=np.array([s.method.value for s in settings]),
-        review_days=np.array([s.review_days for s in settings], dtype=np.float64),
-        cover_days=np.array([s.cover_days for s in settings], dtype=np.float64),
+        rule=rule,
+        review_days=review,
+        review_in=review_in_days(today, review),
+        cover_days=np.where(is_periodic, np.maximum(review, 1.0), cover),
         adi=np.array(adi),
+        is_optimised=is_optimised & (margin > 0),
+        unit_cost=np.array([float(case.unit_cost_minor) for case in cases]),
+        margin=margin,
     )
 
 
@@ -151,26 +172,39 @@ def _terms(
         rate=np.array([rates_micro.get(offer.currency, math.nan) / MILLION for offer in sold]),
         lead_time=np.array([time.mean_days for time in times]),
         lead_time_sd=np.array([time.sd_days for time in times]),
+        bridge_days=np.zeros(len(sold)),
         is_preferred=np.array([offer.is_preferred for offer in sold]),
         has_supplier=np.array([pair is not None for pair in offers]),
     )
 
 
+def _bridged(
+    terms: Terms,
+    rules: Rules,
+    offers: Sequence[tuple[Offer, LeadTime] | None],
+    today: date,
+) -> Terms:
+    """The terms with the closed days of their suppliers bridged."""
+    sold = [_NOBODY[0] if pair is None else pair[0] for pair in offers]
+    bridge = bridge_days(sold, terms.lead_time, rules.review_days[terms.case], today=today)
+    return replace(terms, bridge_days=bridge)
+
+
 def _spreads(
-    cases: Sequence[Case], rules: Rules, terms: Terms, days: Floats
+    cases: Sequence[Case], rules: Rules, terms: Terms, usual: Usual
 ) -> tuple[Floats, Floats]:
     """Read the spread of each offer's window from the stored forecasts."""
-    sd = np.zeros(len(days))
-    buffer = np.full(len(days), np.nan)
+    sd = np.zeros(len(usual.days))
+    buffer = np.full(len(usual.days), np.nan)
     for row, owner in enumerate(terms.case):
         outlook = cases[owner].outlook
         if outlook is None or cases[owner].is_new or not outlook.total_sd.get("days"):
             continue
-        window = float(days[row])
+        window = float(usual.days[row])
         sd[row] = total_sd(outlook.total_sd, window)
         is_empirical = rules.method[owner] == SafetyStockMethod.EMPIRICAL.value
         if is_empirical and outlook.total_quantiles.get("days"):
-            level = float(rules.service_rate[owner])
+            level = float(usual.service_rate[row])
             spread = (outlook.mean, outlook.total_sd, outlook.total_quantiles)
             quantile = total_quantile(*spread, days=window, level=level)
             middle = window_totals(np.array([outlook.mean]), np.array([window]))[0]
