@@ -7,6 +7,7 @@ import typer
 from api.cli import (
     answers,
     audit,
+    backtest,
     backup,
     chat,
     decide,
@@ -71,6 +72,7 @@ app.command(rich_help_panel="Start")(doctor.doctor)
 app.command(rich_help_panel="Look")(look.today)
 app.command(rich_help_panel="Look")(look.item)
 app.command(rich_help_panel="Look")(look.orders)
+app.command(rich_help_panel="Look")(backtest.backtest)
 app.command(rich_help_panel="Decide")(decide.approvals)
 app.command(rich_help_panel="Decide")(decide.approve)
 app.command(rich_help_panel="Decide")(decide.reject)
