@@ -123,9 +123,10 @@ class TestLeadTimeTable:
         assert table.min() >= 0
 
     def test_an_observed_sample_keeps_its_shape(self) -> None:
-        seen = [5.0, 5, 5, 6, 6, 7, 8, 9, 30, 41]  # mean 12.2
+        seen = np.array([5.0, 5, 5, 6, 6, 7, 8, 9, 30, 41])
+        mean, sd = np.array([12.2]), np.array([seen.std()])
 
-        table = lead_time_table(np.array([12.2]), np.array([12.0]), samples=[seen])[0]
+        table = lead_time_table(mean, sd, samples=[seen])[0]
 
         assert table.max() == 41
         assert set(np.unique(table)) <= {5, 6, 7, 8, 9, 30, 41}

@@ -157,6 +157,23 @@ class TestOneDayAfterTheOther:
         assert result.orders_log is not None
         assert (result.orders_log.day[0], result.orders_log.units[0]) == (1, 42)
 
+    def test_a_plan_of_the_morning_arrives_the_lead_time_later(self) -> None:
+        # ordered before the first day is sold: lead 2 arrives on day 2, lead 0 the same day
+        for lead, arrives in ((2, 2), (0, 0)):
+            result = simulate(
+                Items.of(1, on_hand=5),
+                _draws([5.0, 0.0, 5.0, 5.0], lead),
+                _levels(5, 25),
+                keep_orders=True,
+                is_morning=True,
+            )
+
+            assert result.orders_log is not None
+            assert result.orders_log.day.tolist() == [0]
+            assert result.orders_log.arrives_on_day.tolist() == [arrives]
+            assert result.short[0, 0] == 0
+            assert result.final_units[0, 0] == 10
+
 
 class TestAgainstClosedForms:
     """Long runs meet known expectations."""

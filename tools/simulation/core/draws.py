@@ -39,9 +39,9 @@ def lead_time_table(
 ) -> Ints:
     """Equally likely lead times, sorted, in whole days.
 
-    An observed sample is taken as it is, moved to the wanted mean; where it is too small a gamma
-    distribution with the mean and standard deviation takes its place, because real lead times are
-    skewed and never negative.
+    An observed sample gives the shape, moved and stretched to the wanted mean and deviation; where
+    it is too small or shows no spread, a gamma distribution takes its place, because real lead
+    times are skewed and never negative.
 
     Args:
         mean: Days, shape (g,), >= 0.
@@ -64,9 +64,10 @@ def lead_time_table(
     ranks = (np.arange(size) + 0.5) / size
     table = _gamma_table(mean, sd, ranks)
     for row, sample in enumerate(samples or ()):
-        if len(sample) >= LEAST_SAMPLE:
-            seen = np.asarray(sample, dtype=np.float64)
-            table[row] = np.quantile(seen, ranks, method="inverted_cdf") + mean[row] - seen.mean()
+        seen = np.asarray(sample, dtype=np.float64)
+        if len(seen) >= LEAST_SAMPLE and seen.std() > 0 and sd[row] >= _SURE:
+            scores = (np.quantile(seen, ranks, method="inverted_cdf") - seen.mean()) / seen.std()
+            table[row] = mean[row] + sd[row] * scores
     # whole days on average: 9.4 days are 9 in six cases of ten; 7 is coprime to the size
     dither = ((np.arange(size) * 7) % size + 0.5) / size
     whole = np.floor(np.maximum(table, 0.0) + dither).astype(np.int64)

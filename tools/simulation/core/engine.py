@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tools.errors import InvalidInput
 from tools.simulation.core.outcome import Outcome
-from tools.simulation.core.record import Record, Tally
+from tools.simulation.core.record import Placed, Record, Tally
 from tools.simulation.core.world import (
     ChangingLevels,
     DatedLevels,
@@ -39,6 +39,7 @@ def simulate(
     warmup_days: int = 0,
     quantiles: tuple[float, ...] | None = None,
     keep_orders: bool = False,
+    is_morning: bool = False,
 ) -> Outcome:
     """Run a policy over all items and paths.
 
@@ -49,6 +50,8 @@ def simulate(
         warmup_days: First days that do not count in the totals.
         quantiles: Quantiles of stock on hand to keep by day; None keeps no days.
         keep_orders: Keep every order.
+        is_morning: Orders leave before the day's demand and arrive L days later, as when today's
+            plan is ordered today; by default they leave at the day's end.
 
     Raises:
         InvalidInput: Shapes do not fit, or a value is out of range.
@@ -70,12 +73,14 @@ def simulate(
     tally = Tally(draws.shape, warmup_days=warmup_days)
     record = Record(draws.shape, quantiles=quantiles, keep_orders=keep_orders)
     for day in range(days):
+        placed = run.order(day, seen=day) if is_morning else None
         arrived = run.receive(day)
         short = run.sell(day)
         tally.add(day, run.demand, short, run.on_hand, run.backlog, arrived)
-        cells, units, arrives = run.order(day)
-        tally.add_orders(day, cells, units)
-        record.add(day, run.demand, short, run.on_hand, (cells, units, arrives))
+        if placed is None:
+            placed = run.order(day, seen=day + 1)
+        tally.add_orders(day, placed)
+        record.add(day, run.demand, short, run.on_hand, placed)
     return _outcome(items, run, tally, record)
 
 
@@ -129,9 +134,12 @@ class _Run:
             self.backlog += np.where(self.items.is_backordered[:, None], short, 0.0)
         return short
 
-    def order(self, day: int) -> tuple[Ints, Floats, Ints]:
-        """Order what the policy wants; give cells (item * p + path), units and days of arrival."""
-        self.levels.renew(day)
+    def order(self, day: int, *, seen: int) -> Placed:
+        """Order what the policy wants, which has seen the first ``seen`` days.
+
+        Orders leave at the end of the last day seen and arrive L days after the next morning.
+        """
+        self.levels.renew(day, seen)
         is_review = (day - self.items.review_offset) % self.items.review_days == 0
         is_review &= day >= self.items.review_offset
         if not is_review.any():
@@ -146,7 +154,7 @@ class _Run:
             cells = np.flatnonzero(table > 0)
             units = table.reshape(-1)[cells]
         self.on_order.reshape(-1)[cells] += units
-        return cells, units, self._ship(day, cells, units)
+        return cells, units, self._ship(day, seen, cells, units)
 
     def _wanted(self, is_review: Flags) -> tuple[Ints, Floats]:
         position = self.on_hand + self.on_order
@@ -170,25 +178,25 @@ class _Run:
         kept = units > 0
         return cells[kept], units[kept]
 
-    def _ship(self, day: int, cells: Ints, units: Floats) -> Ints:
+    def _ship(self, day: int, morning: int, cells: Ints, units: Floats) -> Ints:
         """Put orders on the ring; give the days on which the first of each arrives."""
         deliveries = self.draws.deliveries
         item, path = np.divmod(cells, self.p)
         row = deliveries.row[item]
-        wait: Ints = 1 + deliveries.days[row, path, day].astype(np.int64)
+        wait: Ints = deliveries.days[row, path, day].astype(np.int64)
         if deliveries.first_share is None or deliveries.rest_days is None:
-            self._put(day, wait, cells, units)
-            return wait + day
+            self._put(morning, wait, cells, units)
+            return wait + morning
         first = np.floor(units * deliveries.first_share[row, path, day] + _ROUNDING)
         is_nothing = first <= 0
         first = np.where(is_nothing, units, first)
-        self._put(day, wait, cells, first)
+        self._put(morning, wait, cells, first)
         rest_wait = wait + deliveries.rest_days[row, path, day].astype(np.int64)
-        self._put(day, rest_wait, cells, units - first)
-        return wait + day
+        self._put(morning, rest_wait, cells, units - first)
+        return wait + morning
 
-    def _put(self, day: int, wait: Ints, cells: Ints, units: Floats) -> None:
-        slot = (day + np.minimum(wait, self.slots - 1)) % self.slots
+    def _put(self, morning: int, wait: Ints, cells: Ints, units: Floats) -> None:
+        slot = (morning + np.minimum(wait, self.slots - 2)) % self.slots
         self.due[slot, cells] += units  # a cell orders once a day, so no pair comes twice
 
 
@@ -207,23 +215,26 @@ class _Levels:
         self.n, self.p, days = shape
         self.adjust = policy.adjust if isinstance(policy, ChangingLevels) else None
         self.lot: Floats | None = None
-        if isinstance(policy, FixedLevels):
-            self.point = _level(policy.reorder_point, shape, "reorder_point")
-            self.order_up_to = _level(policy.order_up_to, shape, "order_up_to")
-            if policy.is_periodic is not None:
-                periodic = policy.is_periodic.reshape(self.n, -1)
-                self.point = np.where(periodic, self.order_up_to, self.point)
-            if policy.lot is not None:
-                self.lot = np.broadcast_to(policy.lot.reshape(self.n, -1), (self.n, self.p))
-            return
         self.point = np.zeros((self.n, 1))
         self.order_up_to = np.zeros((self.n, 1))
         if isinstance(policy, ChangingLevels):
             self._remember(policy, days)
             return
+        if policy.lot is not None:
+            self.lot = np.broadcast_to(policy.lot.reshape(self.n, -1), (self.n, self.p))
+        if isinstance(policy, FixedLevels):
+            self._set(policy.reorder_point, policy.order_up_to, policy.is_periodic)
+            return
         for name in ("reorder_point", "order_up_to"):
             if (found := getattr(policy, name).shape) != (self.n, days):
                 raise InvalidInput(f"{name} must have the shape {(self.n, days)!r}, got {found!r}")
+
+    def _set(self, point: Floats, upto: Floats, is_periodic: Flags | None) -> None:
+        shape = (self.n, self.p, 0)
+        self.point = _level(point, shape, "reorder_point")
+        self.order_up_to = _level(upto, shape, "order_up_to")
+        if is_periodic is not None:  # ordered whenever the position is below the level
+            self.point = np.where(is_periodic.reshape(self.n, -1), self.order_up_to, self.point)
 
     def _remember(self, policy: ChangingLevels, days: int) -> None:
         past = np.zeros((self.n, 0)) if policy.history is None else policy.history
@@ -242,20 +253,18 @@ class _Levels:
             self.sold[self.before + day] = sold
             self.in_stock[self.before + day] = (opening >= 1) & (short <= 0)
 
-    def renew(self, day: int) -> None:
+    def renew(self, day: int, seen: int) -> None:
         """Take the levels of the day; ask a policy that learns for them, on its days."""
         if isinstance(self.policy, DatedLevels):
-            self.point = self.policy.reorder_point[:, day, None]
-            self.order_up_to = self.policy.order_up_to[:, day, None]
+            dated = self.policy
+            self._set(dated.reorder_point[:, day], dated.order_up_to[:, day], dated.is_periodic)
         if not isinstance(self.policy, ChangingLevels) or day % self.policy.every_days:
             return
-        until = self.before + day + 1
+        until = self.before + seen
         point, upto = self.policy.levels(
             day, _days_last(self.sold[:until]), _days_last(self.in_stock[:until])
         )
-        shape = (self.n, self.p, 0)
-        self.point = _level(point, shape, "reorder_point")
-        self.order_up_to = _level(upto, shape, "order_up_to")
+        self._set(point, upto, None)
 
     def want(self, item: Ints, path: Ints, at: Floats, point: Floats, upto: Floats) -> Floats:
         """Units that lift the positions ``at`` of some cells to where the policy wants them."""

@@ -47,8 +47,9 @@ class Tally:
         self.unit_days += on_hand
         self.waiting_days += backlog
 
-    def add_orders(self, day: int, cells: Ints, units: Floats) -> None:
+    def add_orders(self, day: int, placed: Placed) -> None:
         """Count the orders of a day."""
+        cells, units, _ = placed
         if day >= self.first:
             self.orders.reshape(-1)[cells] += 1
             self.ordered_units.reshape(-1)[cells] += units

@@ -196,10 +196,15 @@ class ChangingLevels:
 
 @dataclass(frozen=True)
 class DatedLevels:
-    """Levels known beforehand that change from day to day, each of shape (n, T)."""
+    """Levels known beforehand that change from day to day, each of shape (n, T).
+
+    ``lot`` and ``is_periodic`` are those of ``FixedLevels``.
+    """
 
     reorder_point: Floats
     order_up_to: Floats
+    lot: Floats | None = None
+    is_periodic: Flags | None = None
 
 
 LevelPolicy = FixedLevels | DatedLevels | ChangingLevels
