@@ -17,10 +17,10 @@ from tools.planning.core.explanation import cover_of, waterfall
 from tools.planning.core.plan import (
     Evaluated,
     Plan,
+    Stock,
     choose,
     evaluate_offers,
     plan,
-    take,
     take_evaluated,
 )
 from tools.planning.core.service_levels import NEGATIVE_BINOMIAL, POISSON
@@ -32,6 +32,7 @@ from tools.planning.core.tables import (
     receipts_table,
     tables,
 )
+from tools.planning.core.usual import take
 from tools.positions.core import day_of, due_offset_days
 
 OLD_FORECAST_DAYS = 7
@@ -108,17 +109,14 @@ def advise_cases(
     rows = choose(laid.terms, under_all.landed, len(cases))
     evaluated = take_evaluated(under_all, rows)
     terms = take(laid.terms, rows)
-    result = plan(
-        laid.rules,
-        terms,
-        evaluated,
+    stock = Stock(
         available=np.array([float(case.position.available_units) for case in cases]),
         position=np.array([case.position.netted_position_units for case in cases], dtype=np.int64),
         receipts=receipts_table(cases, today=today, fallback_days=terms.lead_time),
         shelf_days=_known(case.shelf_life_days for case in cases),
         free_units=_known(case.free_units for case in cases),
-        carrying_rate=carrying_rate,
     )
+    result = plan(laid.rules, terms, evaluated, stock, carrying_rate=carrying_rate)
     timed = zip(terms.bridge_days.tolist(), laid.rules.review_in.tolist(), strict=True)
     return [
         _advice(_Row(case, laid.offers[rows[i]], i, evaluated, result, today, rates_micro, *days))

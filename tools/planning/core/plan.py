@@ -12,59 +12,18 @@ import numpy.typing as npt
 from db.types import ReplenishmentRule
 from tools.offers.core import landed_costs, prices_at
 from tools.planning.core.caps import shelf_limit, storage_limit, tightest
-from tools.planning.core.economic_lots import LotTerms, economic_lots
-from tools.planning.core.economics import critical_ratios
 from tools.planning.core.policies import PolicyInputs, PolicyNumbers, reorder_points
 from tools.planning.core.quantities import NO_LIMIT, order_quantities, raised_to_break
 from tools.planning.core.review import due, is_rule, needs, order_up_to
 from tools.planning.core.service_levels import normal_loss
-from tools.positions.core import projected_balance, stockout_days, window_totals
+from tools.planning.core.usual import Rules, Terms, usual_orders
+from tools.positions.core import projected_balance, stockout_days
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 PREFERENCE = 0.98  # the preferred supplier stays unless another is 2 % cheaper landed
 COVER_LIMIT = 2  # a price break may stretch an order to this many times its usual cover
-LOT_DAYS = 365  # an economic lot lasts no longer: nobody knows the demand behind it
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Offers, one row each; money in minor units, ``*_company`` in company currency."""
-
-    case: Ints  # row of the case that the offer belongs to
-    price: Ints
-    steps: Ints  # (m, breaks): quantities, and the prices from there on
-    step_prices: Ints
-    moq: Ints
-    multiple: Ints
-    limit: Ints
-    order_cost: Ints
-    duty_rate: Floats
-    rate: Floats  # company currency per unit of the offer's currency; nan where unknown
-    lead_time: Floats
-    lead_time_sd: Floats
-    bridge_days: Floats  # that closed days of the supplier put off the order after this one
-    is_preferred: Flags
-    has_supplier: Flags
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Policies and demand, one row per case."""
-
-    daily: Floats  # (n, horizon), today first
-    service_rate: Floats
-    is_fill_rate: Flags
-    method: npt.NDArray[np.str_]
-    rule: npt.NDArray[np.str_]
-    review_days: Floats
-    review_in: Floats  # days until the next review day, 0 on one
-    cover_days: Floats  # that one order brings; with R_S the review interval
-    adi: Floats
-    is_optimised: Flags  # the service rate follows from holding and shortage cost
-    unit_cost: Floats  # and the margin: money per unit, in one currency per case
-    margin: Floats
 
 
 @dataclass(frozen=True)
@@ -79,6 +38,25 @@ class Evaluated:
     service_rate: Floats
     numbers: PolicyNumbers
     landed: Floats  # company minor units per unit; nan without an exchange rate
+
+
+@dataclass(frozen=True)
+class Stock:
+    """Stock of the cases, one row each.
+
+    Attributes:
+        available: Units free to sell now.
+        position: Inventory position after own drafts, units.
+        receipts: Units due by day, shape (n, horizon).
+        shelf_days: Shelf life; nan where goods do not expire.
+        free_units: Units for which the store has room; nan where that is not known.
+    """
+
+    available: Floats
+    position: Ints
+    receipts: Floats
+    shelf_days: Floats
+    free_units: Floats
 
 
 @dataclass(frozen=True)
@@ -101,77 +79,6 @@ class Plan:
     is_waiting: Flags  # for its review day
     is_early: Flags  # ordered between reviews, as stock would run out
     cap: npt.NDArray[np.str_]  # which limit made the order smaller; empty where none did
-
-
-@dataclass(frozen=True)
-class Usual:
-    """Demand over the windows and the usual order, one row per offer."""
-
-    days: Floats
-    total: Floats
-    mean: Floats
-    cover: Floats
-    lot: Ints
-    service_rate: Floats
-
-
-def window_days(rules: Rules, terms: Terms) -> Floats:
-    """Protection window of each offer: lead time, review interval, and closed days bridged."""
-    result: Floats = terms.lead_time + rules.review_days[terms.case] + terms.bridge_days
-    return result
-
-
-def usual_orders(rules: Rules, terms: Terms, *, carrying_rate: float) -> Usual:
-    """What every offer's window needs, what a usual order brings, and the service level."""
-    days = window_days(rules, terms)
-    daily = rules.daily[terms.case]
-    total = window_totals(daily, days)
-    mean = np.where(days > 0, total / np.where(days > 0, days, 1.0), daily[:, 0])
-    cover = window_totals(daily, days + rules.cover_days[terms.case]) - total
-    usual = np.maximum(np.ceil(cover - 1e-9), 1).astype(np.int64)
-    lot = order_quantities(usual, terms.moq, terms.multiple, terms.limit)
-    is_lots = is_rule(rules.rule[terms.case], ReplenishmentRule.LOTS)
-    is_lots &= (terms.order_cost > 0) & (mean > 0) & (terms.price > 0)
-    if is_lots.any():
-        best = _economic(take(terms, np.flatnonzero(is_lots)), mean[is_lots], carrying_rate)
-        lot[is_lots] = np.where(best > 0, best, lot[is_lots])
-    rate = rules.service_rate[terms.case]
-    if rules.is_optimised.any():
-        rate = _optimised(rules, terms, rate, mean, lot, carrying_rate)
-    return Usual(days, total, mean, cover, lot, rate)
-
-
-def _economic(terms: Terms, mean: Floats, carrying_rate: float) -> Ints:
-    """Economic lots of some offers, at most a year's demand."""
-    first = np.zeros((len(mean), 1), dtype=np.int64)
-    year = np.maximum(np.ceil(mean * LOT_DAYS), np.maximum(terms.moq, 1)).astype(np.int64)
-    year = -(-year // terms.multiple) * terms.multiple
-    prices = np.concatenate([terms.price[:, None], terms.step_prices], axis=1)
-    lots = LotTerms(
-        annual_demand=mean * 365,
-        order_cost=terms.order_cost.astype(np.float64),
-        carrying_rate=carrying_rate,
-        steps=np.concatenate([first, terms.steps], axis=1),
-        prices=prices.astype(np.float64),
-        moq=terms.moq,
-        multiple=terms.multiple,
-        limit=np.minimum(terms.limit, year),
-    )
-    return economic_lots(lots).quantity
-
-
-def _optimised(
-    rules: Rules, terms: Terms, rate: Floats, mean: Floats, lot: Ints, carrying_rate: float
-) -> Floats:
-    case = terms.case
-    ratio = critical_ratios(
-        holding_cost=carrying_rate * rules.unit_cost[case],
-        shortage_cost=rules.margin[case],
-        order_quantity=lot.astype(np.float64),
-        annual_demand=mean * 365,
-    )
-    result: Floats = np.where(rules.is_optimised[case] & ~np.isnan(ratio), ratio, rate)
-    return result
 
 
 def evaluate_offers(
@@ -244,11 +151,6 @@ def choose(terms: Terms, landed: Floats, cases: int) -> Ints:
     return result
 
 
-def take(terms: Terms, rows: Ints) -> Terms:
-    """The offers of some rows."""
-    return Terms(**{name: getattr(terms, name)[rows] for name in Terms.__dataclass_fields__})
-
-
 def take_evaluated(evaluated: Evaluated, rows: Ints) -> Evaluated:
     """The evaluations of some rows."""
     names = PolicyNumbers.__dataclass_fields__
@@ -258,16 +160,7 @@ def take_evaluated(evaluated: Evaluated, rows: Ints) -> Evaluated:
 
 
 def plan(
-    rules: Rules,
-    terms: Terms,
-    evaluated: Evaluated,
-    *,
-    available: Floats,
-    position: Ints,
-    receipts: Floats,
-    shelf_days: Floats,
-    free_units: Floats,
-    carrying_rate: float,
+    rules: Rules, terms: Terms, evaluated: Evaluated, stock: Stock, *, carrying_rate: float
 ) -> Plan:
     """Orders of all cases under their chosen offers (row i of each argument is case i).
 
@@ -279,35 +172,23 @@ def plan(
         rules: The cases.
         terms: Their chosen offers.
         evaluated: Policy and landed cost under these.
-        available: Units free to sell now.
-        position: Inventory position after own drafts, units.
-        receipts: Units due by day, shape (n, horizon).
-        shelf_days: Shelf life; nan where goods do not expire.
-        free_units: Units for which the store has room; nan where that is not known.
+        stock: What is there and what is coming.
         carrying_rate: Fraction of the price a year.
     """
     point = evaluated.numbers.reorder_point
     lead_demand = np.minimum(np.rint(evaluated.demand_total).astype(np.int64), point)
     cover = np.ceil(evaluated.cover_units - 1e-9).astype(np.int64)
     highest = order_up_to(rules.rule, point, cover, evaluated.lot)
-    balance = projected_balance(available, rules.daily, receipts)
+    balance = projected_balance(stock.available, rules.daily, stock.receipts)
     lowest = _lowest(balance, evaluated.window_days)
     timing = due(
-        rules.rule, position=position, reorder_point=point, review_in=rules.review_in,
+        rules.rule, position=stock.position, reorder_point=point, review_in=rules.review_in,
         has_demand=evaluated.demand_total > 0,
         is_short_before_next=_lowest(balance, rules.review_in + terms.lead_time) < 0,
     )  # fmt: skip
     is_due = timing.is_due & terms.has_supplier
-    need = needs(rules.rule, is_due, position=position, highest=highest, lot=evaluated.lot)
-    limit, cap = tightest(
-        (
-            terms.limit,
-            shelf_limit(evaluated.demand_mean, shelf_days, position),
-            storage_limit(free_units),
-        )
-    )
-    rounded = order_quantities(need, terms.moq, terms.multiple, limit)
-    quantity = _with_price_break(rules, terms, evaluated, rounded, position, limit, carrying_rate)
+    need = needs(rules.rule, is_due, position=stock.position, highest=highest, lot=evaluated.lot)
+    rounded, quantity, cap = _sizes(rules, terms, evaluated, stock, need, carrying_rate)
     safety = point - lead_demand
     return Plan(
         lead_demand=lead_demand,
@@ -317,16 +198,39 @@ def plan(
         rounded=rounded,
         quantity=quantity,
         price=prices_at(quantity, terms.price, terms.steps, terms.step_prices),
-        stockout=stockout_days(available, rules.daily, receipts),
+        stockout=stockout_days(stock.available, rules.daily, stock.receipts),
         lowest_balance=lowest,
-        expected_short=_expected_short(lowest, evaluated, position),
+        expected_short=_expected_short(lowest, evaluated, stock.position),
         is_short=lowest < 0,
         is_below_safety=lowest < safety,
         is_below_point=is_due,
         is_waiting=timing.is_waiting & terms.has_supplier,
         is_early=timing.is_early & is_due,
-        cap=np.where((need > 0) & (rounded < np.maximum(need, 1)), cap, ""),
+        cap=cap,
     )
+
+
+def _sizes(
+    rules: Rules,
+    terms: Terms,
+    evaluated: Evaluated,
+    stock: Stock,
+    need: Ints,
+    carrying_rate: float,
+) -> tuple[Ints, Ints, npt.NDArray[np.str_]]:
+    """Needs rounded to what can be ordered, raised to price breaks, and the cap of each."""
+    limit, cap = tightest(
+        (
+            terms.limit,
+            shelf_limit(evaluated.demand_mean, stock.shelf_days, stock.position),
+            storage_limit(stock.free_units),
+        )
+    )
+    rounded = order_quantities(need, terms.moq, terms.multiple, limit)
+    quantity = _with_price_break(
+        rules, terms, evaluated, rounded, stock.position, limit, carrying_rate
+    )
+    return rounded, quantity, np.where((need > 0) & (rounded < np.maximum(need, 1)), cap, "")
 
 
 def cover_days(position: Floats, reorder_point: Floats, demand_mean: Floats) -> Floats:

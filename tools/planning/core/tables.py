@@ -14,9 +14,9 @@ from tools.cases.core import Case
 from tools.forecasting.core.totals import total_quantile, total_sd
 from tools.offers.core import LeadTime, Offer, break_table
 from tools.planning.core.calendars import bridge_days
-from tools.planning.core.plan import Rules, Terms, Usual, usual_orders
 from tools.planning.core.quantities import NO_LIMIT
 from tools.planning.core.review import review_in_days
+from tools.planning.core.usual import Rules, Terms, Usual, usual_orders
 from tools.positions.core import StockPosition, due_offset_days, window_totals
 
 Floats = npt.NDArray[np.float64]
