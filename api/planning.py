@@ -32,7 +32,11 @@ def run_plan(system: "System", progress: Progress | None = None) -> PlanSummary:
     """Forecast all items, then compute every policy and recommendation from the forecasts."""
     started = perf_counter()
     forecast_run_id = run_forecasts(
-        system.database, clock=system.clock, company=system.company, progress=progress
+        system.database,
+        clock=system.clock,
+        company=system.company,
+        progress=progress,
+        engine=system.settings.engine,
     )
     items, recommendations = replan(system)
     return PlanSummary(

@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import SettingsConfigDict
 
 from api.secret_files import SUFFIX, secret_fields
-from api.settings_delivery import DeliverySettings
+from api.settings_forecast import ForecastSettings
 from tools.errors import InvalidInput
 
 PREFIX = "QM_"
@@ -47,7 +47,7 @@ def _default_database_url(validated: dict[str, Any]) -> str:
     return f"sqlite:///{path}"
 
 
-class Settings(DeliverySettings):
+class Settings(ForecastSettings):
     """All settings; frozen, secrets hidden from ``repr``."""
 
     model_config = SettingsConfigDict(

@@ -10,6 +10,8 @@ from db.models.catalog import Item, Location
 from tools.catalog.service import resolve_item, resolve_location
 from tools.clock import noon
 from tools.forecasting.core.batch import ACCURACY_DAYS
+from tools.forecasting.core.components import parts
+from tools.forecasting.core.reasons import reasons
 from tools.forecasting.service.answers import ForecastAnswer, forecast_for
 from tools.wrapping import Result, Tool, ToolContext, tool
 
@@ -77,9 +79,19 @@ def _shown(item: Item, location: Location, answer: ForecastAnswer) -> dict[str, 
         },
         "weeks": _weeks(answer),
         "accuracy": {**_rounded(stored.metrics), "horizon_days": ACCURACY_DAYS},
+        "why": _why(answer),
         "n_obs": stored.observed_days,
         "basis": "own",
     }
+
+
+def _why(answer: ForecastAnswer) -> list[str]:
+    """What the forecast is made of, in sentences; empty when it was stored without components."""
+    stored = answer.forecast.components
+    if not stored:
+        return []
+    skipped = (answer.start_on - answer.as_of_on).days - 1
+    return reasons(parts(stored, answer.mean, skipped=skipped))
 
 
 def units(value: float) -> float | int:

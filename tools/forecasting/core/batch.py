@@ -86,7 +86,7 @@ def forecast_panel(panel: Panel, *, horizon_days: int, progress: Progress | None
     pool = totals.pools(found.level, found.is_rare)
     members = np.bincount(pool, minlength=1)
     horizons = horizons_of(panel, horizon_days)
-    errors, accuracy = tested(
+    errors, accuracy = past_errors(
         panel, found, season=season, pool=pool, members=members, horizons=horizons
     )
     calibration = totals.pooled([errors], pools=len(members), horizons=horizons)
@@ -116,7 +116,7 @@ def outline(panel: Panel) -> Outline:
     return Outline(adi, cv2, classes, totals.levels(_sold(panel, adi)), rare)
 
 
-def tested(
+def past_errors(
     panel: Panel,
     found: Outline,
     *,

@@ -2,7 +2,8 @@
 
 The decomposition describes the forecast, whatever made it; it does not fit another model.
 
-- *level*: mean of the last four weeks of cleaned demand (of the last eight for weekly history).
+- *level*: mean of cleaned demand over the last four weeks; of weekly history over eight weeks, of
+  monthly history over three months.
 - *trend*: slope of a least-squares line through the forecast's weekly means, zero on the first day.
 - *season*: of daily history the mean deviation of each weekday from its week, without the trend; of
   two years of weekly history the share of last years' seasonal profile that the forecast follows.
@@ -25,7 +26,7 @@ from tools.errors import InvalidInput, NotEnoughData
 
 FloatArray = npt.NDArray[np.float64]
 
-LEVEL_PERIODS = {1: 28, 7: 8}  # by days in a period
+LEVEL_PERIODS = {1: 28, 7: 8, 30: 3}  # by days in a period
 NAMES = ("level", "shift", "trend", "season", "events", "remainder")
 _YEAR_WEEKS = 52
 _LEAST_YEARLY_WEEKS = 2 * _YEAR_WEEKS + LEVEL_PERIODS[7]
@@ -68,12 +69,12 @@ def components(
     Args:
         units: Shape (n, periods): cleaned history, units per period, NaN before the first sale.
         mean: Shape (n, horizon_days): the forecast, units a day, events included.
-        period_days: 1 for daily history, 7 for weekly.
+        period_days: 1 for daily history, 7 for weekly, 30 for monthly.
         first_on: Day of the first column of ``mean``.
         events: Shape (n, horizon_days): units a day that events add; none by default.
 
     Raises:
-        InvalidInput: The shapes do not fit, or a period is neither a day nor a week.
+        InvalidInput: The shapes do not fit, or a period has another length.
 
     Example:
         >>> found = components(np.full((1, 28), 10.0), np.full((1, 28), 12.0), period_days=1,
@@ -104,7 +105,7 @@ def components(
 
 def _check(units: FloatArray, mean: FloatArray, events: FloatArray, period_days: int) -> None:
     if period_days not in LEVEL_PERIODS:
-        raise InvalidInput(f"a period is 1 or 7 days, got {period_days!r}")
+        raise InvalidInput(f"a period is 1, 7 or 30 days, got {period_days!r}")
     if mean.ndim != 2 or mean.shape[1] < 1 or len(units) != len(mean):
         raise InvalidInput(
             f"history of shape {units.shape!r} and forecast of shape {mean.shape!r} do not fit"
@@ -181,7 +182,7 @@ def component_rows(
     Args:
         units: Shape (n, periods).
         mean: Shape (n, horizon_days).
-        period_days: 1 or 7.
+        period_days: 1, 7 or 30.
         first_on: Day of the first column of ``mean``.
         events: Shape (n, horizon_days), units a day, or None.
         event_names: Names of the events of each series, or None.

@@ -34,11 +34,13 @@ class Engine:
         name: "local", "processes" or "dask".
         workers: Processes of this machine; of a cluster, partitions that are under way at once.
         address: Of a Dask scheduler, such as tcp://host:8786; empty: Dask on this machine.
+        patience_s: How long to wait for that scheduler, seconds.
     """
 
     name: EngineName = "local"
     workers: int = 2
     address: str = ""
+    patience_s: float = 10.0
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -127,11 +129,11 @@ def _dask(engine: Engine, stack: ExitStack) -> Executor:
     if not where:
         local = distributed.LocalCluster(
             n_workers=engine.workers, threads_per_worker=1, processes=engine.workers > 1,
-            dashboard_address=None,
+            host="127.0.0.1", protocol="tcp", dashboard_address=None,
         )  # fmt: skip
         where = stack.enter_context(local)
     try:
-        client = stack.enter_context(distributed.Client(where, timeout="10s"))
+        client = stack.enter_context(distributed.Client(where, timeout=engine.patience_s))
     except OSError as error:
         raise InvalidInput(
             f"no Dask scheduler answers at {engine.address!r}",

@@ -21,7 +21,6 @@ from tools.forecasting.core.batch import (
     Outline,
     Progress,
     forecast_part,
-    horizons_of,
 )
 
 SERIES = 500  # in a partition: some seconds of work, a megabyte of history, one transaction
@@ -112,6 +111,9 @@ def cut(
 def widened(panel: Panel, periods: int) -> Panel:
     """Give a part of a catalogue the width of the whole: nothing was sold before its first sale.
 
+    This comes before anything is computed: even a sum of the same numbers rounds in another order
+    when the row is longer.
+
     Args:
         panel: Part.
         periods: Of the whole, at least those of the part.
@@ -141,17 +143,3 @@ def pools_of(outlines: Sequence[Outline]) -> tuple[list[IntArray], IntArray]:
     )
     ends = np.cumsum([len(one.level) for one in outlines])[:-1]
     return np.split(pool, ends), np.bincount(pool, minlength=1)
-
-
-def calibration_of(
-    errors: Sequence[totals.Errors], *, pools: int, panel: Panel, horizon_days: int
-) -> totals.Calibration:
-    """Pool the errors of all parts.
-
-    Args:
-        errors: Of each part.
-        pools: How many there are.
-        panel: Any part; tells the grain.
-        horizon_days: Days to forecast.
-    """
-    return totals.pooled(errors, pools=pools, horizons=horizons_of(panel, horizon_days))

@@ -49,7 +49,7 @@ def runs(session: Session, *, limit: int = 20) -> list[ForecastRun]:
 
 def roll_back(
     session: Session, run_id: int, *, reason: str, actor: Actor, clock: Clock
-) -> ForecastRun | None:
+) -> ForecastRun:
     """Take a run back: from now on everybody reads the run before it.
 
     Args:

@@ -14,6 +14,7 @@ from db.session import Database
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
+from tools.demand.core import Panel
 from tools.errors import Conflict, NotEnoughData
 from tools.forecasting.core import engines, partitions, replay, totals
 from tools.forecasting.core.batch import (
@@ -24,8 +25,8 @@ from tools.forecasting.core.batch import (
     chosen,
     horizons_of,
     outline,
+    past_errors,
     season_of,
-    tested,
 )
 from tools.forecasting.core.rows import forecast_rows, silent_rows
 from tools.forecasting.service import reading
@@ -138,15 +139,18 @@ def _groundwork(
     for part in reading.parts(database, catalogue, end=end, seen=seen):
         spool.append(part.panel)
         notes.append(part.notes)
-    wide = [partitions.widened(spool[k], spool.periods) for k in range(1)]
-    season, horizons = season_of(wide[0]), horizons_of(wide[0], horizon_days)
+
+    def wide(number: int) -> Panel:
+        return partitions.widened(spool[number], spool.periods)
+
+    season, horizons = season_of(wide(0)), horizons_of(wide(0), horizon_days)
     numbers = range(len(spool))
-    outlines = [outline(spool[k]) for k in numbers]
+    outlines = [outline(wide(k)) for k in numbers]
     pools, members = partitions.pools_of(outlines)
     found = [
-        tested(
-            partitions.widened(spool[k], spool.periods), outlines[k], season=season,
-            pool=pools[k], members=members, horizons=horizons,
+        past_errors(
+            wide(k), outlines[k], season=season, pool=pools[k], members=members,
+            horizons=horizons,
         )
         for k in numbers
     ]  # fmt: skip
