@@ -27,6 +27,7 @@ from api.routes import (
     items,
     orders,
     overview,
+    pictures,
     policy,
     sessions,
     supply,
@@ -41,7 +42,7 @@ from tools.inbound.core.messages import InboundMessage
 
 TITLE = "Quartermaster"
 V1 = (
-    threads, approvals, policy, inbound, items, orders, overview, supply, sessions, users,
+    threads, approvals, policy, inbound, pictures, items, orders, overview, supply, sessions, users,
 )  # fmt: skip
 API_VERSION = "1.1.0"  # of the surface: grows with additive changes, /v1 stays
 MOST_CONNECTIONS = 1_000

@@ -6,14 +6,16 @@ from sqlmodel import Session
 
 from db.models.catalog import Item, Location
 from db.models.planning import Forecast
+from db.session import Database
 from tests.conftest import NOW
-from tests.factories import TODAY, make_forecast, make_item, make_location, make_world_p
+from tests.factories import TODAY, make_forecast, make_item, make_location, make_users, make_world_p
 from tests.factories_demand import YESTERDAY, make_demand, make_load
-from tests.factories_planning import USD
+from tests.factories_planning import USD, make_context
 from tools.clock import FixedClock
 from tools.errors import NotEnoughData
 from tools.explaining.service import forecast_reasons, item_chart, recommendation_sum
 from tools.forecasting.core.components import NAMES, component_rows
+from tools.forecasting.tool import forecast_demand
 from tools.pictures.core.item import Due, ItemChart, item_svg
 
 CLOCK = FixedClock(NOW)
@@ -99,6 +101,18 @@ class TestForecastReasons:
         assert set(averages) == set(NAMES)
         assert found.sentences[0] == "100 a day over 14 days: level 90, shift +10."
         assert found.picture.total == 100
+
+    def test_the_chat_tells_why(self, database: Database) -> None:
+        with database.write() as session:
+            _with_components(session)
+            actor = make_users(session)["vera"]
+
+        envelope = forecast_demand.call(make_context(database, actor), {"sku": "WIDGET-A"})
+
+        assert envelope["data"]["why"] == [
+            "100 a day over 28 days: level 90, shift +10.",
+            "The level is the mean of the last 28 days.",
+        ]
 
     def test_says_that_older_forecasts_have_no_components(self, session: Session) -> None:
         world = make_world_p(session)

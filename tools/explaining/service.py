@@ -150,17 +150,22 @@ def _runs_out(stock: Sequence[Range]) -> date | None:
 
 
 def _history(session: Session, item: Item, location: Location, today: date) -> tuple[Past, ...]:
-    """Whole weeks before today, oldest first; weekly history keeps its own weeks."""
+    """Whole weeks before today, oldest first; weekly and monthly history keeps its own periods.
+
+    A month is shown by its mean week.
+    """
     days = daily_series(session, item.id, location.id, until=today - timedelta(days=1))
     if days.empty:
         return ()
-    step = (days["on"].iloc[1] - days["on"].iloc[0]).days if len(days) > 1 else 1
+    step = (days["on"].iloc[-1] - days["on"].iloc[-2]).days if len(days) > 1 else 1
     size = 7 if step == 1 else 1
     sold = days["units"].to_numpy(float)
     sold = sold[len(sold) % size :].reshape(-1, size).sum(axis=1)[-HISTORY_WEEKS:]
-    last = days["on"].iloc[-1].date()
-    starts = [last - timedelta(days=7 * k - 1) for k in range(len(sold), 0, -1)]
-    return tuple(Past(on, float(units)) for on, units in zip(starts, sold, strict=True))
+    ends = [on.date() for on in days["on"].iloc[::-size]][: len(sold)][::-1]
+    span = step * size
+    starts = [on - timedelta(days=span - 1) for on in ends]
+    weekly = sold * 7 / span
+    return tuple(Past(on, float(units)) for on, units in zip(starts, weekly, strict=True))
 
 
 def _receipts(advice: Advice, today: date, horizon_days: int) -> tuple[Due, ...]:

@@ -68,6 +68,16 @@ class TestComponents:
         assert found.window_days[0] == 56
         assert not found.season.any()
 
+    def test_monthly_history_counts_three_months_of_thirty_days(self) -> None:
+        units = np.full((1, 20), 60.0)
+        units[0, -3:] = 30.0
+
+        found = components(units, np.full((1, 60), 1.5), period_days=30, first_on=MONDAY)
+
+        assert found.level[0] == 1.0
+        assert found.window_days[0] == 90
+        assert found.shift[0] == pytest.approx(0.5)
+
     def test_two_years_of_weeks_show_the_share_of_the_year_that_the_forecast_follows(self) -> None:
         year = 70 + 35 * np.sin(2 * np.pi * np.arange(52) / 52)
         units = np.tile(year, 3)[None, :]  # a whole number of years: the next week is week 0 again
@@ -86,8 +96,8 @@ class TestComponents:
         assert components(FLAT, mean, period_days=1, first_on=MONDAY).slope[0] == 0
 
     def test_refuses_what_does_not_fit(self) -> None:
-        with pytest.raises(InvalidInput, match="1 or 7 days, got 30"):
-            components(FLAT, np.ones((1, 7)), period_days=30, first_on=MONDAY)
+        with pytest.raises(InvalidInput, match="1, 7 or 30 days, got 31"):
+            components(FLAT, np.ones((1, 7)), period_days=31, first_on=MONDAY)
         with pytest.raises(InvalidInput, match="do not fit"):
             components(FLAT, np.ones((2, 7)), period_days=1, first_on=MONDAY)
         with pytest.raises(InvalidInput, match="events of shape"):
