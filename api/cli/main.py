@@ -14,6 +14,7 @@ from api.cli import (
     deliveries,
     demo,
     doctor,
+    explain,
     inbound,
     keys,
     look,
@@ -71,6 +72,7 @@ app.command(rich_help_panel="Start")(chat.chat)
 app.command(rich_help_panel="Start")(doctor.doctor)
 app.command(rich_help_panel="Look")(look.today)
 app.command(rich_help_panel="Look")(look.item)
+app.command(rich_help_panel="Look")(explain.explain)
 app.command(rich_help_panel="Look")(look.orders)
 app.command(rich_help_panel="Look")(backtest.backtest)
 app.command(rich_help_panel="Decide")(decide.approvals)
