@@ -203,17 +203,18 @@ def _spread(answer: ForecastAnswer) -> Spread:
 def _weeks(answer: ForecastAnswer, spread: Spread) -> tuple[Range, ...]:
     """Totals of weeks with their ranges.
 
-    The spread of a week's total is that of the first week, widened as the spread of the total grows
-    from week to week faster than for independent weeks; it is never narrower.
+    The spread of a week's total is that of the first week, widened as far as the spread of the
+    total grows faster than the root of time, with which that of independent weeks grows; a later
+    week is never narrower.
     """
     weeks = len(answer.mean) // 7
     first = [spread(7, level) for level in FAN]
-    outer = [spread(7 * k, FAN[-1]) for k in range(weeks + 1)]
+    factor = 1.0
     rows = []
     for k in range(weeks):
         mean = sum(answer.mean[7 * k : 7 * k + 7])
-        grown = max(outer[k + 1] ** 2 - outer[k] ** 2, 0.0) ** 0.5 if k else outer[1]
-        factor = max(1.0, grown / outer[1]) if outer[1] > 0 else 1.0
+        grown = spread(7 * (k + 1), FAN[-1]) / (k + 1) ** 0.5
+        factor = max(factor, grown / first[-1]) if first[-1] > 0 else factor
         values = [max(0.0, mean + factor * above) for above in first]
         on = answer.start_on + timedelta(days=7 * k)
         rows.append(Range(on, mean, *values))

@@ -214,14 +214,20 @@ def _stock(drawing: Drawing, chart: ItemChart) -> None:
         corners = [(place - 6, float(bottom)), (place + 6, float(bottom)), (place, bottom - 11.0)]
         hint = f"{due.number}: {shown(due.units)} on {_day(due.on)}"
         drawing.path(corners, kind="good", closed=True, hint=hint)
-        drawing.text(place, bottom - 15, f"+{shown(due.units)}", anchor="middle")
+        _beside(drawing, place, bottom - 2, f"+{shown(due.units)}", gap=9)
     if chart.stockout_on is not None:
         place = x(float((chart.stockout_on - first).days))
         drawing.line(place, top, place, bottom, kind="step")
-        drawing.text(place + 4, top + 10, f"runs out {_day(chart.stockout_on)}")
+        _beside(drawing, place, top + 10, f"runs out {_day(chart.stockout_on)}", gap=4)
     for index in range(0, len(chart.stock), max(7, len(chart.stock) // 56 * 7)):
         on = chart.stock[index].on
         drawing.text(x(float(index)), bottom + 16, f"{on.day} {on:%b}")
+
+
+def _beside(drawing: Drawing, x: float, y: float, words: str, *, gap: float) -> None:
+    """Write to the right of a mark, or to its left near the right edge."""
+    is_far = x > _LEFT + 0.8 * (_RIGHT - _LEFT)
+    drawing.text(x - gap if is_far else x + gap, y, words, anchor="end" if is_far else "start")
 
 
 def _frame(drawing: Drawing, y: Scale, panel: tuple[int, int], label: str) -> None:
