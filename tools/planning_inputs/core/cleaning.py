@@ -179,8 +179,9 @@ def closed_weekdays(frame: pd.DataFrame) -> list[tuple[int, int]]:
     for location_id in sold["location_id"].unique().tolist():
         days = sold.loc[sold["location_id"] == location_id, "on"]
         open_on = set(days.dt.weekday.unique().tolist())
-        is_long = (days.max() - days.min()).days >= 7 * LEAST_WEEKS
-        if is_long and len(open_on) > 1:
+        # So many days with a sale on each open weekday that its absence on another is no chance.
+        is_plain = days.nunique() >= LEAST_WEEKS * len(open_on)
+        if is_plain and len(open_on) > 1:
             found += [(location_id, k) for k in range(7) if k not in open_on]
     return found
 
