@@ -1,0 +1,197 @@
+"""Whether forecasts still hold, and when models are fitted again.
+
+Every run makes a promise for each series: the total of the coming week, with its 90 % interval.
+The first run after that week compares it with what was sold. Three signs say that a model has
+drifted: errors that all go one way, an interval that misses too often or never, and errors larger
+than those of repeating last week.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import bdtr, bdtrc
+
+from tools.errors import InvalidInput
+from tools.forecasting.core.accuracy import ALARM
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Sign = Literal["bias", "coverage", "naive"]
+SIGNS: tuple[Sign, ...] = ("bias", "coverage", "naive")
+
+LEAST_COVERAGE, MOST_COVERAGE = 0.80, 0.97  # of an interval of 90 %
+NOMINAL = 0.90
+CHANCE = 0.02  # of a right interval that looks so wrong: with less evidence nobody is alarmed
+LEAST_WEEKS = 6  # fewer promises prove nothing; the tracking signal looks at these last ones
+LEAST_NAIVE_WEEKS = 12  # an error above the naive one in fewer weeks is luck
+MOST_WEEKS = 40
+PROMISE_DAYS = 7
+FAST_ADI = 1.32  # periods between sales: faster is fast
+FAST_DAYS, STAPLE_DAYS = 7, 28
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Promises that are over, of n series and k weeks, oldest first; NaN where there was none.
+
+    Attributes:
+        sold: Shape (n, k): units of the week.
+        mean: What was expected.
+        low: 5 % quantile.
+        high: 95 % quantile.
+        naive: Units of the week before the promise.
+    """
+
+    sold: FloatArray
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    naive: FloatArray
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What the promises of n series say, shape (n,); NaN where too few are over.
+
+    Attributes:
+        weeks: Promises that are over.
+        tracking_signal: Sum of sold minus expected of the last six over their mean absolute value.
+        coverage: Share of weeks inside the interval.
+        naive_ratio: Absolute errors over those of repeating the week before.
+        misses_chance: Probability of at most so many weeks inside if the interval is right.
+        hits_chance: Probability of at least so many.
+    """
+
+    weeks: npt.NDArray[np.int64]
+    tracking_signal: FloatArray
+    coverage: FloatArray
+    naive_ratio: FloatArray
+    misses_chance: FloatArray
+    hits_chance: FloatArray
+
+
+def signals(kept: Kept) -> Signals:
+    """Measure the promises of each series.
+
+    Example:
+        >>> a = np.array([[100.0, 120, 90, 110, 95, 130]])
+        >>> f = np.array([[110.0, 115, 105, 118, 108, 128]])
+        >>> said = signals(Kept(a, f, f - 20, f + 20, a))
+        >>> round(float(said.tracking_signal[0]), 3)
+        -4.415
+    """
+    errors = kept.sold - kept.mean
+    known = np.isfinite(errors)
+    tested = known & np.isfinite(kept.low) & np.isfinite(kept.high)
+    inside = ((kept.sold >= kept.low) & (kept.sold <= kept.high) & tested).sum(axis=1)
+    weeks, count = known.sum(axis=1), tested.sum(axis=1)
+    absolute = np.where(known, np.abs(errors), 0.0).sum(axis=1)
+    steps = np.where(known, np.abs(kept.sold - kept.naive), 0.0).sum(axis=1)
+    recent = np.where(known, errors, 0.0)[:, -LEAST_WEEKS:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tracking = recent.sum(axis=1) / np.abs(recent).mean(axis=1)
+        coverage = inside / count
+        ratio = absolute / steps
+    return Signals(
+        weeks,
+        np.where((weeks >= LEAST_WEEKS) & np.isfinite(tracking), tracking, np.nan),
+        np.where(count >= LEAST_WEEKS, coverage, np.nan),
+        np.where((weeks >= LEAST_NAIVE_WEEKS) & np.isfinite(ratio), ratio, np.nan),
+        np.asarray(bdtr(inside, count, NOMINAL)),
+        np.asarray(bdtrc(inside - 1, count, NOMINAL)),
+    )
+
+
+def drifted(found: Signals) -> BoolArray:
+    """Tell which signs each series shows.
+
+    Returns:
+        Shape (n, 3), in the order of ``SIGNS``: |tracking signal| > 4; coverage of the 90 %
+        interval outside 80 to 97 % and not by chance; error above that of the naive forecast.
+    """
+    low = (found.coverage < LEAST_COVERAGE) & (found.misses_chance < CHANCE)
+    high = (found.coverage > MOST_COVERAGE) & (found.hits_chance < CHANCE)
+    bias = np.abs(found.tracking_signal) > ALARM
+    return np.stack([bias, low | high, found.naive_ratio > 1], axis=1)
+
+
+def retrain_days(adi: float) -> int:
+    """Say after how many days the models of a series are fitted again.
+
+    Weekly for what sells in most periods, monthly for the rest; between, the level is updated.
+
+    Args:
+        adi: Mean interval between periods with demand, >= 1; infinite without demand.
+
+    Example:
+        >>> retrain_days(1.0), retrain_days(4.0)
+        (7, 28)
+    """
+    if adi < 1:
+        raise InvalidInput(f"an interval between sales is at least 1 period, got {adi!r}")
+    return FAST_DAYS if adi <= FAST_ADI else STAPLE_DAYS
+
+
+def is_due(*, days_since_fit: int | None, adi: float, signs: Sequence[str]) -> bool:
+    """Tell whether the models of a series are to be fitted again.
+
+    Args:
+        days_since_fit: None when they never were.
+        adi: Mean interval between periods with demand.
+        signs: Of drift.
+
+    Example:
+        >>> is_due(days_since_fit=3, adi=1.0, signs=[])
+        False
+        >>> is_due(days_since_fit=3, adi=1.0, signs=["bias"])
+        True
+    """
+    return days_since_fit is None or bool(signs) or days_since_fit >= retrain_days(adi)
+
+
+def sentence(signs: Mapping[str, Any]) -> str:
+    """Say what drifted, with its figures.
+
+    Example:
+        >>> sentence({"signs": ["naive"], "weeks": 12, "naive_ratio": 1.2})
+        "the error is 1.20 times that of repeating last week's sales"
+    """
+    told = []
+    weeks = signs.get("weeks")
+    if "bias" in signs["signs"]:
+        signal = signs["tracking_signal"]
+        way = "less" if signal < 0 else "more"
+        told.append(
+            f"sold {way} than forecast week after week (tracking signal {signal:.1f} over the "
+            f"last {LEAST_WEEKS} weeks, limit {ALARM:g})"
+        )
+    if "coverage" in signs["signs"]:
+        told.append(
+            f"{signs['coverage']:.0%} of {weeks} weeks fell inside the 90 % interval "
+            f"({LEAST_COVERAGE:.0%} to {MOST_COVERAGE:.0%} is right)"
+        )
+    if "naive" in signs["signs"]:
+        told.append(
+            f"the error is {signs['naive_ratio']:.2f} times that of repeating last week's sales"
+        )
+    return "; ".join(told)
+
+
+def proposal(signs: Sequence[str]) -> str:
+    """Say what a planner can do about it.
+
+    Example:
+        >>> proposal(["coverage"])
+        'the next run fits it anew; check its safety stock meanwhile'
+    """
+    if "bias" in signs:
+        return (
+            "the next run fits it anew; enter a promotion, a closure or an own figure if you know "
+            "why demand moved"
+        )
+    if "naive" in signs:
+        return "the next run fits it anew; try another model for its segment: forecast try"
+    return "the next run fits it anew; check its safety stock meanwhile"
