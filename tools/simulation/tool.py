@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import Field
 from sqlmodel import Session
 
-from tools.catalog.service import resolve_item, resolve_location
 from tools.simulation.core.scenario import ScenarioRequest
-from tools.simulation.service import run_scenario
+from tools.simulation.service.running import DEFAULT_SEED
+from tools.simulation.service.whatif import answer, wanted_of, warnings_of
 from tools.wrapping import Result, Tool, ToolContext, tool
 
 Horizon = Annotated[int, Field(ge=1, le=180)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 @tool(effect="read", core=False)
@@ -18,7 +19,7 @@ def simulate_scenario(  # noqa: D417  (session and context are not arguments for
     session: Session,
     context: ToolContext,
     *,
-    sku: str,
+    sku: str | None = None,
     location: str | None = None,
     demand_change_pct: float = 0,
     lead_time_change_days: float = 0,
@@ -26,25 +27,50 @@ def simulate_scenario(  # noqa: D417  (session and context are not arguments for
     start: str | None = None,
     end: str | None = None,
     horizon_days: Horizon = 60,
+    price_change_pct: float = 0,
+    supply_delay_days: int = 0,
+    moq: int | None = None,
+    category: str | None = None,
+    supplier: str | None = None,
+    everything: bool = False,
+    seed: Seed = DEFAULT_SEED,
 ) -> Result:
-    """What if demand, lead time or service level changed: baseline and scenario. Saves nothing.
+    """What if demand, lead time, price, service level changed: baseline, scenario. Saves nothing.
 
     Args:
-        sku: SKU or name
+        sku: SKU or name; else category, supplier or everything
         location: code
         demand_change_pct: e.g. 40 for +40 %
         lead_time_change_days: e.g. 7
         service_level: fraction, e.g. 0.98
-        start: first day of the change, e.g. 2026-05-03
+        start: first day of the demand change, e.g. 2026-05-03
         end: last day
         horizon_days: how far to look
+        price_change_pct: purchase price, e.g. 5
+        supply_delay_days: open orders later by, e.g. 7
+        moq: minimum order, units
+        category: all its items, e.g. toys
+        supplier: all bought from it; only its terms change
+        everything: all items
+        seed: same number, same chances
     """
-    item, place = resolve_item(session, sku), resolve_location(session, location)
     request = ScenarioRequest(
-        demand_change_pct, lead_time_change_days, service_level, start, end, horizon_days
+        demand_change_pct=demand_change_pct,
+        lead_time_change_days=lead_time_change_days,
+        service_level=service_level,
+        start=start,
+        end=end,
+        horizon_days=horizon_days,
+        price_change_pct=price_change_pct,
+        supply_delay_days=supply_delay_days,
+        moq_units=moq,
     )
-    data = run_scenario(session, item, place, request, clock=context.clock, company=context.company)
-    return Result(data, as_of=context.clock.now(), warnings=["nothing was changed"])
+    wanted = wanted_of(
+        session, sku=sku, category=category, supplier=supplier, everything=everything,
+        location=location,
+    )  # fmt: skip
+    data = answer(session, wanted, request, clock=context.clock, company=context.company, seed=seed)
+    return Result(data, as_of=context.clock.now(), warnings=warnings_of(data))
 
 
 TOOLS: tuple[Tool, ...] = (simulate_scenario,)

@@ -16,18 +16,34 @@ from tools.simulation.core.world import Deliveries
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST_SAMPLE = 8  # receipts; fewer say little about a tail, and the gamma distribution fills in
-TABLE_SIZE = 401
+TABLE_SIZE = 101
 _SURE = 0.25  # days; a smaller spread is that of rounding to whole days
 
 
 class Streams:
-    """Independent generators of one seed."""
+    """Independent generators of one seed; every supplier has its own.
 
-    def __init__(self, seed: int) -> None:
+    What is drawn for one supplier does not depend on which others take part. ``part`` numbers the
+    blocks of a long run: each has demand of its own, all share the luck of the suppliers.
+    """
+
+    def __init__(self, seed: int, *, part: int = 0) -> None:
         if seed < 0:
             raise InvalidInput(f"a seed must be a whole number >= 0, got {seed!r}")
-        children = np.random.SeedSequence(seed).spawn(3)
-        self.demand, self.deliveries, self.shares = map(np.random.default_rng, children)
+        self.seed = seed
+        self.demand = self._of(0, part)
+        self.rounding = self._of(1, part)
+
+    def deliveries(self, supplier: int) -> np.random.Generator:
+        """Generator of a supplier's lead times, from its start."""
+        return self._of(2, supplier)
+
+    def shares(self, supplier: int) -> np.random.Generator:
+        """Generator of a supplier's partial receipts, from its start."""
+        return self._of(3, supplier)
+
+    def _of(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
 
 def lead_time_table(
@@ -68,7 +84,7 @@ def lead_time_table(
         if len(seen) >= LEAST_SAMPLE and seen.std() > 0 and sd[row] >= _SURE:
             scores = (np.quantile(seen, ranks, method="inverted_cdf") - seen.mean()) / seen.std()
             table[row] = mean[row] + sd[row] * scores
-    # whole days on average: 9.4 days are 9 in six cases of ten; 7 is coprime to the size
+    # whole days on average: 9.4 days are 9 in six cases of ten; 7 is coprime to 101
     dither = ((np.arange(size) * 7) % size + 0.5) / size
     whole = np.floor(np.maximum(table, 0.0) + dither).astype(np.int64)
     spread = np.where((sd < _SURE)[:, None], whole, np.rint(np.maximum(table, 0)))
@@ -104,7 +120,7 @@ def delivery_draws(
 
     Args:
         table: Lead times of each item, shape (n, size), as ``lead_time_table`` gives them.
-        supplier: Number of each item's supplier, shape (n,).
+        supplier: Number >= 0 of each item's supplier, shape (n,).
         paths: p.
         days: T.
         streams: Generators.
@@ -119,7 +135,7 @@ def delivery_draws(
     # items with the same supplier and the same table share a row
     keys = np.column_stack([number, table])
     groups, first, row = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    ranks = _ranks(streams.deliveries, len(suppliers), paths, days)
+    ranks = _ranks([streams.deliveries(int(one)) for one in suppliers], paths, days)
     at = (ranks * table.shape[1]).astype(np.int64)[groups[:, 0]]
     lead = np.stack([table[item][drawn] for item, drawn in zip(first, at, strict=True)])
     row = row.reshape(-1)
@@ -129,14 +145,15 @@ def delivery_draws(
     share = np.broadcast_to(np.asarray(partial_share, dtype=np.float64), (len(supplier),))[first]
     rest = np.broadcast_to(np.asarray(rest_days, dtype=np.int64), (len(supplier),))[first]
     _check_parts(rate, share, rest)
-    drawn = _ranks(streams.shares, len(suppliers), paths, days)[groups[:, 0]]
+    parts = _ranks([streams.shares(int(one)) for one in suppliers], paths, days)
+    drawn = parts[groups[:, 0]]
     shares = np.where(drawn < rate[:, None, None], share[:, None, None], 1.0)
     return Deliveries(lead, row, shares, np.broadcast_to(rest[:, None, None], lead.shape))
 
 
-def _ranks(rng: np.random.Generator, suppliers: int, paths: int, days: int) -> Floats:
+def _ranks(generators: Sequence[np.random.Generator], paths: int, days: int) -> Floats:
     """Uniform ranks, shape (suppliers, p, T)."""
-    return rng.random((suppliers, paths, days))
+    return np.array([rng.random((paths, days)) for rng in generators]).reshape(-1, paths, days)
 
 
 def _check_parts(rate: Floats, share: Floats, rest: Ints) -> None:

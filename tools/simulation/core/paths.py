@@ -9,18 +9,22 @@ squared error of the total is split in two parts:
   noise leaves, so mean and standard deviation of the total are those of the forecast at every
   stored horizon, and in between the squared error grows with the total.
 
-The level is gamma distributed, never below zero and skewed to the right like demand; a day is
+The level is gamma distributed, never below zero and skewed to the right like demand, and its
+standard deviation is at most twice its mean: beyond that the paths keep the forecast's mean and
+have less spread than it says. A day is
 negative binomial around it (whole units, many zeros where demand is rare); large or calm days,
 for which a count says nothing more, are a rounded gamma.
 """
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaincinv
 
 from tools.errors import InvalidInput
 
 Floats = npt.NDArray[np.float64]
 _LARGE = 5.0  # units a day; from there on a rounded gamma is as good as a count, and faster
+_WIDEST = 2.0  # standard deviations of the level over its mean; a wider one is nearly always zero
 _ROUNDED = 1 / 6  # variance of rounding up or down by chance, units squared
 
 
@@ -118,12 +122,15 @@ def _on_root(horizons: Floats, sd: Floats, days: int) -> float:
 def _levels(variation: Floats, paths: int, rng: np.random.Generator) -> Floats:
     """Gamma draws with mean 0 and variance 1, shape (n, p), not below -1 / variation.
 
-    The draws of each row are brought to that mean, so that a few paths do not move the forecast.
+    The ranks of a row are spread evenly over its paths, in an order of its own, so that a few paths
+    already have the right mean and spread.
     """
-    safe = np.maximum(variation, 1e-6)
-    shape = 1 / safe**2
-    drawn = rng.standard_gamma(shape[:, None], size=(len(variation), paths))
-    level = drawn / drawn.mean(axis=1, keepdims=True)
+    safe = np.clip(variation, 1e-6, _WIDEST)
+    ranks = np.tile(np.arange(paths, dtype=np.float64), (len(safe), 1))
+    ranks = (rng.permuted(ranks, axis=1) + rng.random(ranks.shape)) / paths
+    shape = (1 / safe**2)[:, None]
+    level = gammaincinv(shape, ranks) / shape
+    level /= level.mean(axis=1, keepdims=True)
     result: Floats = np.where(variation[:, None] > 1e-6, (level - 1) / safe[:, None], 0.0)
     return result
 
