@@ -15,6 +15,7 @@ AREAS = (
     "stock",
     "alerts",
     "forecasting",
+    "planning_inputs",
     "replenishment",
     "suppliers",
     "purchasing",

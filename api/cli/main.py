@@ -12,6 +12,7 @@ from api.cli import (
     chat,
     decide,
     deliveries,
+    demand,
     demo,
     doctor,
     explain,
@@ -96,6 +97,7 @@ app.add_typer(inbound.app, name="inbound", rich_help_panel="Operate")
 app.add_typer(receipts.app, name="receipts", rich_help_panel="Operate")
 app.add_typer(stock.app, name="stock", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
+app.add_typer(demand.app, name="demand", rich_help_panel="Operate")
 app.add_typer(suppliers.app, name="suppliers", rich_help_panel="Operate")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.add_typer(policy.dispatch, name="dispatch", rich_help_panel="Operate")

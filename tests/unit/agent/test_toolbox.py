@@ -30,7 +30,7 @@ class TestAllTools:
             "compute_reorder_point", "recommend_orders", "explain_recommendation",
             "simulate_scenario", "compare_suppliers", "draft_purchase_order",
             "revise_purchase_order", "request_approval", "list_orders", "cancel_order",
-            "check_shipment", "get_kpis",
+            "check_shipment", "get_kpis", "get_demand_history", "propose_plan_change",
         }  # fmt: skip
 
     def test_reads_or_drafts_and_never_more(self) -> None:

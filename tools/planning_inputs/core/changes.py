@@ -101,7 +101,7 @@ def check_event(new: NewEvent, *, today: date) -> str:
         InvalidInput: Dates, name, uplift or scope cannot be.
     """
     checked_reason(new.reason)
-    name = plain_line(new.name, longest=120)
+    name = plain_line(new.name, longest=120).lstrip("- ")  # no option of a command
     if not name:
         raise InvalidInput("an event needs a name", next_step="Such as: spring fair.")
     check_days(new.start_on, new.end_on, today=today)

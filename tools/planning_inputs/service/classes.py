@@ -23,6 +23,7 @@ from tools.planning_inputs.core.classes import (
 )
 from tools.planning_inputs.core.cleaning import corrected
 from tools.planning_inputs.service.reading import read_inputs
+from tools.reach.service import items_here
 
 _MICRO = 1_000_000
 
@@ -120,3 +121,9 @@ def _weekly(sold: pd.DataFrame, ids: np.ndarray, until: date) -> np.ndarray:
     started = np.maximum.accumulate(weeks > 0, axis=1)
     weeks[~started] = np.nan
     return weeks
+
+
+def segment_counts(session: Session) -> dict[str, int]:
+    """Count the items of each segment that this session may see."""
+    asked = select(Item.abc, Item.xyz).where(*items_here(session))
+    return dict(Counter(abc + xyz for abc, xyz in session.exec(asked)))
