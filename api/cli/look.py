@@ -23,21 +23,30 @@ SupplierOption = Annotated[
 
 def today(
     supplier: SupplierOption = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="Say what this much money should buy.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=50, help="Lines to show.")] = 10,
     as_login: AsOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Show what needs ordering, by value at risk, and what else is wrong."""
     with terminal(as_login=as_login, is_json=is_json) as shell:
-        show_today(shell, shell.actor(), supplier=supplier, limit=limit)
+        show_today(shell, shell.actor(), supplier=supplier, limit=limit, budget=budget)
 
 
 def show_today(
-    shell: Terminal, actor: "Actor", *, supplier: str | None = None, limit: int = 10
+    shell: Terminal,
+    actor: "Actor",
+    *,
+    supplier: str | None = None,
+    limit: int = 10,
+    budget: float | None = None,
 ) -> None:
     """Print the morning list."""
     narrowed = {"supplier": supplier} if supplier else {}
-    orders = shell.ask("recommend_orders", actor, limit=limit, **narrowed)
+    money = {} if budget is None else {"budget": budget}
+    orders = shell.ask("recommend_orders", actor, limit=limit, **narrowed, **money)
     exceptions = shell.ask("list_exceptions", actor, limit=1, **narrowed)
     waiting = {
         state: int(data_of(shell.ask("list_orders", actor, status=state, limit=1))["total"])

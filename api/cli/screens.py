@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.purchase_notes import purchase_notes
 from api.rendering import (
     MINUS,
     NOTHING,
@@ -51,6 +52,7 @@ def morning_list(orders: Data, exceptions: Data, *, at: datetime) -> RenderableT
             more = f"and {units(count - len(orders['lines']))} more"
             parts.append(whole(f"{more}: quartermaster today --limit 50", "dim"))
         parts.append(Text())
+    parts += [Text(line) for line in purchase_notes(orders)]
     parts.append(exception_counts(exceptions))
     return Group(*parts)
 

@@ -31,10 +31,12 @@ def list_recommendations(
     system: SystemDep,
     actor: ActorDep,
     supplier: Annotated[str | None, Query(max_length=120)] = None,
+    budget: Annotated[float | None, Query(ge=0, le=1e12)] = None,
     limit: Annotated[int | None, Query(ge=1, le=50)] = None,
 ) -> Answer:
-    """List what to order today, the most money at risk first."""
-    return Answer(**ask(system, actor, "recommend_orders", supplier=supplier, limit=limit))
+    """List what to order today, the most money at risk first; and what a budget buys of it."""
+    asked = {"supplier": supplier, "budget": budget, "limit": limit}
+    return Answer(**ask(system, actor, "recommend_orders", **asked))
 
 
 @router.get(

@@ -1,10 +1,16 @@
 """What the tools answer about policies and orders: JSON-ready dictionaries."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from tools.money import amount_text
 from tools.planning.core.advice import Advice
+from tools.planning.core.budget import within_budget
 from tools.planning.core.explanation import alternative
+from tools.planning.core.joint_orders import Joint, joint_orders
+from tools.planning.core.purchase import budget_lines, joint_lines
 from tools.planning.core.views import Json, day, heading
 
 
@@ -142,4 +148,124 @@ def alternative_view(inputs: Json, asked: int) -> Json:
         "unit_price": amount_text(price, inputs["currency"]),
         "amount": amount_text(amount, inputs["currency"]),
         "currency": inputs["currency"],
+    }
+
+
+def budget_view(
+    lines: Sequence[tuple[Any, Any]],
+    budget_minor: int,
+    *,
+    rates_micro: Mapping[str, int],
+    company_currency: str,
+) -> Json:
+    """What a budget buys of the lines, what is cut, and the shortage cost that this risks.
+
+    Args:
+        lines: Recommendations that buy something, with their items.
+        budget_minor: Company minor units.
+        rates_micro: Company currency per unit of each currency, in millionths.
+        company_currency: ISO code.
+    """
+
+    def text(minor: float) -> str:
+        return amount_text(round(minor), company_currency)
+
+    if not lines:
+        return {"budget": text(budget_minor), "spent": text(0), "cut": [], "risk_of_cuts": text(0)}
+    found = within_budget(budget_lines([row for row, _ in lines], rates_micro), budget_minor)
+    return {
+        "budget": text(budget_minor),
+        "wanted": text(float(sum(_company_amount(row, rates_micro) for row, _ in lines))),
+        "spent": text(float(found.cost.sum())),
+        "currency": company_currency,
+        "lines": [
+            {"sku": item.sku, "location": row.inputs.get("location"), "quantity": int(bought)}
+            for (row, item), bought in zip(lines, found.quantity, strict=True)
+            if bought > 0
+        ],
+        "cut": [
+            {
+                "sku": lines[k][1].sku,
+                "location": lines[k][0].inputs.get("location"),
+                "wanted": lines[k][0].order_units,
+                "quantity": int(found.quantity[k]),
+                "shortage_cost_risked": text(float(found.risk_added[k])),
+            }
+            for k in np.lexsort((-found.risk_added,))
+            if found.cut_units[k] > 0
+        ],
+        "risk_of_cuts": text(float(found.risk_added.sum())),
+    }
+
+
+def _company_amount(row: Any, rates_micro: Mapping[str, int]) -> float:
+    return float(row.amount_minor) * rates_micro.get(row.currency, 1_000_000) / 1_000_000
+
+
+def joint_views(rows: Sequence[tuple[Any, Any]]) -> list[Json]:
+    """Orders below their supplier's minimum: filled up, held back or left, each with the reason.
+
+    Args:
+        rows: All current recommendations with their items, also those that buy nothing.
+    """
+    sold = [pair for pair in rows if (pair[0].inputs.get("min_order_value_minor") or 0) > 0]
+    if not sold:
+        return []
+    keys = [(row.supplier_id, row.location_id, row.currency) for row, _ in sold]
+    names = sorted(set(keys))
+    group = np.array([names.index(key) for key in keys], dtype=np.int64)
+    minimum = np.zeros(len(names), dtype=np.int64)
+    for (row, _), number in zip(sold, group, strict=True):
+        minimum[number] = row.inputs["min_order_value_minor"]
+    found = joint_orders(joint_lines([row for row, _ in sold], group), minimum)
+    return [
+        _joint_view(
+            [(*sold[k], int(found.quantity[k])) for k in np.flatnonzero(group == number)],
+            Joint(found.decision[number]),
+            advised=int(found.advised_value[number]),
+            value=int(found.value[number]),
+            minimum=int(minimum[number]),
+        )
+        for number in range(len(names))
+        if found.decision[number] != Joint.ORDER
+    ]
+
+
+_REASONS = {
+    Joint.RAISE: "worth {advised}, below the supplier's minimum of {minimum}, and urgent: filled "
+    "up with what is due next",
+    Joint.WAIT: "worth {advised}, below the supplier's minimum of {minimum}, and nothing runs out "
+    "before the next order could arrive: wait",
+    Joint.BELOW_MINIMUM: "worth {advised}, below the supplier's minimum of {minimum} even with "
+    "what is due next, but urgent: ask the supplier, or buy elsewhere",
+}
+
+
+def _joint_view(
+    lines: Sequence[tuple[Any, Any, int]],
+    decision: Joint,
+    *,
+    advised: int,
+    value: int,
+    minimum: int,
+) -> Json:
+    first = lines[0][0]
+    texts = {
+        name: f"{amount_text(minor, first.currency)} {first.currency}"
+        for name, minor in {"advised": advised, "minimum": minimum}.items()
+    }
+    return {
+        "supplier": first.inputs["supplier"],
+        "location": first.inputs.get("location"),
+        "decision": decision.value,
+        "reason": _REASONS[decision].format(**texts),
+        "advised_amount": amount_text(advised, first.currency),
+        "amount": amount_text(value, first.currency),
+        "minimum": amount_text(minimum, first.currency),
+        "currency": first.currency,
+        "lines": [
+            {"sku": item.sku, "advised": row.order_units, "quantity": quantity}
+            for row, item, quantity in lines
+            if row.order_units or quantity
+        ],
     }

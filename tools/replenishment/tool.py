@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from db.types import SafetyStockMethod, ServiceMeasure
 from tools.catalog.service import resolve_item, resolve_location, resolve_supplier
+from tools.money import minor_digits
 from tools.planning.core.views import missing_notes
 from tools.planning.service import known_policy
 from tools.replenishment.core import explanation_view, policy_view
@@ -14,6 +15,7 @@ from tools.replenishment.service import explain, order_list
 from tools.wrapping import Result, Tool, ToolContext, tool
 
 Count = Annotated[int, Field(ge=1, le=50)]
+Money = Annotated[float, Field(ge=0, le=1e12)]
 Units = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -57,6 +59,7 @@ def recommend_orders(  # noqa: D417  (session and context are not arguments for 
     *,
     sku: str | None = None,
     supplier: str | None = None,
+    budget: Money | None = None,
     limit: Count = 10,
 ) -> Result:
     """What to order now, netted and rounded, largest value at risk first.
@@ -64,13 +67,17 @@ def recommend_orders(  # noqa: D417  (session and context are not arguments for 
     Args:
         sku: one item only
         supplier: one supplier only, e.g. Acme
+        budget: most to spend in company currency, e.g. 20000
         limit: lines shown
     """
     item = None if sku is None else resolve_item(session, sku)
     seller = None if supplier is None else resolve_supplier(session, supplier)
+    company = context.company
+    minor = None if budget is None else round(budget * 10 ** minor_digits(company.currency))
     listed = order_list(
-        session, clock=context.clock, company=context.company, item=item, supplier=seller
-    )
+        session, clock=context.clock, company=company, item=item, supplier=seller,
+        budget_minor=minor,
+    )  # fmt: skip
     return Result(
         listed.data(limit),
         as_of=listed.as_of,

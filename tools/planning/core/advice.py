@@ -12,11 +12,10 @@ import numpy.typing as npt
 from db.types import Action, SafetyStockMethod
 from tools.cases.core import Case
 from tools.demand.core import OUTLIER_NOTE
-from tools.offers.core import LeadTime, Offer, arrival_on
-from tools.planning.core.explanation import cover_of, waterfall
+from tools.offers.core import Offer, arrival_on
+from tools.planning.core.explanation import waterfall
+from tools.planning.core.numbers import Row, is_optimised, numbers_of, unrated
 from tools.planning.core.plan import (
-    Evaluated,
-    Plan,
     Stock,
     choose,
     evaluate_offers,
@@ -28,7 +27,6 @@ from tools.planning.core.tables import (
     MILLION,
     NO_CHANGE,
     Change,
-    position_key,
     receipts_table,
     tables,
 )
@@ -36,7 +34,6 @@ from tools.planning.core.usual import take
 from tools.positions.core import day_of, due_offset_days
 
 OLD_FORECAST_DAYS = 7
-EXCESS_COVER_DAYS = 90  # stock beyond the order-up-to level and beyond this cover is excess
 
 
 @dataclass(frozen=True)
@@ -63,21 +60,6 @@ class Advice:
     def amount_minor(self) -> int:
         """Price of the order in its currency."""
         return self.quantity * self.unit_price_minor
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One case with its row of every result."""
-
-    case: Case
-    chosen: tuple[Offer, LeadTime] | None
-    index: int
-    evaluated: Evaluated
-    plan: Plan
-    today: date
-    rates_micro: dict[str, int]
-    bridge_days: float
-    review_in: float
 
 
 def advise_cases(
@@ -119,7 +101,7 @@ def advise_cases(
     result = plan(laid.rules, terms, evaluated, stock, carrying_rate=carrying_rate)
     timed = zip(terms.bridge_days.tolist(), laid.rules.review_in.tolist(), strict=True)
     return [
-        _advice(_Row(case, laid.offers[rows[i]], i, evaluated, result, today, rates_micro, *days))
+        _advice(Row(case, laid.offers[rows[i]], i, evaluated, result, today, rates_micro, *days))
         for i, (case, days) in enumerate(zip(cases, timed, strict=True))
     ]
 
@@ -129,12 +111,12 @@ def _known(values: Iterable[int | None]) -> npt.NDArray[np.float64]:
     return np.array([math.nan if value is None else float(value) for value in values])
 
 
-def _advice(row: _Row) -> Advice:
+def _advice(row: Row) -> Advice:
     offer = None if row.chosen is None else row.chosen[0]
     quantity = int(row.plan.quantity[row.index])
     stockout = _days(row.plan.stockout[row.index])
     arrival = _arrival_days(row)
-    inputs = _inputs(row, quantity, stockout, arrival)
+    inputs = numbers_of(row, quantity, stockout, arrival)
     need_by = day_of(row.today, stockout)
     return Advice(
         case=row.case,
@@ -155,7 +137,7 @@ def _advice(row: _Row) -> Advice:
     )
 
 
-def _latest_order_on(row: _Row, need_by: date | None, arrival: int | None) -> date | None:
+def _latest_order_on(row: Row, need_by: date | None, arrival: int | None) -> date | None:
     """Last day on which an order arrives before the stock-out; today once the policy says order."""
     latest = None if need_by is None or arrival is None else need_by - timedelta(days=arrival)
     if not row.plan.is_below_point[row.index]:
@@ -167,13 +149,13 @@ def _days(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 1)
 
 
-def _arrival_days(row: _Row) -> int | None:
+def _arrival_days(row: Row) -> int | None:
     if row.chosen is None:
         return None
     return (arrival_on(*row.chosen, row.today) - row.today).days
 
 
-def _action(row: _Row, quantity: int, stockout: float | None) -> Action:
+def _action(row: Row, quantity: int, stockout: float | None) -> Action:
     """Buy; or hurry what is coming when an order could not arrive in time; or nothing."""
     if quantity > 0:
         return Action.BUY
@@ -187,7 +169,7 @@ def _action(row: _Row, quantity: int, stockout: float | None) -> Action:
     return Action.EXPEDITE if later else Action.NONE
 
 
-def _severity(row: _Row) -> str:
+def _severity(row: Row) -> str:
     if not row.case.has_demand:
         return "warning" if row.case.position.netted_position_units < 0 else "info"
     if row.plan.is_short[row.index]:
@@ -196,7 +178,7 @@ def _severity(row: _Row) -> str:
     return "warning" if is_low else "info"
 
 
-def _value_at_risk(row: _Row) -> int | None:
+def _value_at_risk(row: Row) -> int | None:
     """Sales value of the units expected to be missing before an order of today can help."""
     if row.case.currency not in row.rates_micro:
         return None
@@ -204,154 +186,7 @@ def _value_at_risk(row: _Row) -> int | None:
     return round(float(row.plan.expected_short[row.index]) * row.case.unit_value_minor * rate)
 
 
-def _unrated(row: _Row) -> list[str]:
-    """Currencies of the item and its offer that have no exchange rate."""
-    used = {row.case.currency} | (set() if row.chosen is None else {row.chosen[0].currency})
-    return sorted(used - row.rates_micro.keys())
-
-
-def _inputs(
-    row: _Row, quantity: int, stockout: float | None, arrival: int | None
-) -> dict[str, Any]:
-    numbers = _policy_inputs(row) | _stock_inputs(row) | _offer_inputs(row, quantity)
-    mean = float(row.evaluated.demand_mean[row.index])
-    position, point = numbers["netted_position"], numbers["reorder_point"]
-    numbers |= {
-        "demand_per_day": round(mean, 3),
-        "need": int(row.plan.need[row.index]),
-        "rounded": int(row.plan.rounded[row.index]),
-        "stockout_in_days": stockout,
-        "arrival_in_days": arrival,
-        "lowest_balance": math.floor(row.plan.lowest_balance[row.index]),
-        "days_of_cover": round(numbers["available"] / mean, 1) if mean > 0 else None,
-        "next_order_in_days": round(max(position - point, 0) / mean, 1) if mean > 0 else None,
-        "value_at_risk_units": math.ceil(row.plan.expected_short[row.index]),
-        "excess": _excess(row, mean),
-        "unrated": _unrated(row),
-        "is_value_known": row.case.currency in row.rates_micro,
-    }
-    numbers["cover_after_order"] = cover_of(numbers, quantity)
-    return numbers
-
-
-def _excess(row: _Row, mean: float) -> int:
-    position = row.case.position
-    held = position.available_units + position.on_order_units + position.drafted_units
-    enough = max(int(row.plan.order_up_to[row.index]), math.ceil(mean * EXCESS_COVER_DAYS))
-    return max(0, held - enough) if row.case.can_plan else 0
-
-
-def _policy_inputs(row: _Row) -> dict[str, Any]:
-    settings, outlook, i = row.case.settings, row.case.outlook, row.index
-    lead_time = None if row.chosen is None else row.chosen[1]
-    days = float(row.evaluated.window_days[i])
-    numbers = row.evaluated.numbers
-    return {
-        "service_level": round(float(row.evaluated.service_rate[i]), 4),
-        "rule": settings.rule.value,
-        "lot": int(row.evaluated.lot[i]),
-        "bridge_days": float(row.bridge_days),
-        "bridge_demand": _bridge_demand(row),
-        "waits_days": float(row.review_in) if row.plan.is_waiting[i] else 0.0,
-        "cap": str(row.plan.cap[i]),
-        "measure": settings.measure.value,
-        "method": settings.method.value,
-        "distribution": str(numbers.distribution[i]),
-        "review_days": settings.review_days,
-        "cover_days": settings.cover_days,
-        "window_days": round(days, 2),
-        "lead_time_days": None if lead_time is None else round(lead_time.mean_days, 2),
-        "lead_time_sd": None if lead_time is None else round(lead_time.sd_days, 2),
-        "lead_time_n": None if lead_time is None else lead_time.count,
-        "lead_time_source": None if lead_time is None else lead_time.source,
-        "demand_sd": round(_daily_sd(row), 3),
-        "sigma_ltd": round(float(numbers.sigma_ltd[i]), 2),
-        "lead_time_demand": int(row.plan.lead_demand[i]),
-        "safety_stock": int(row.plan.safety_stock[i]),
-        "reorder_point": int(numbers.reorder_point[i]),
-        "order_up_to": int(row.plan.order_up_to[i]),
-        "policy_version": settings.label,
-        "forecast_source": "no forecast" if outlook is None else f"forecast {outlook.forecast_id}",
-        "forecast_run": None if outlook is None else outlook.run_id,
-        "demand_class": None if outlook is None else outlook.demand_class.value,
-        "model": None if outlook is None else outlook.model,
-        "adi": None if outlook is None else outlook.adi,
-        "set_aside": []
-        if outlook is None
-        else [note for note in outlook.warnings if note.startswith(OUTLIER_NOTE)],
-    }
-
-
-def _bridge_demand(row: _Row) -> int:
-    """Demand of the bridged days: their share of the window's."""
-    days = float(row.evaluated.window_days[row.index])
-    if row.bridge_days <= 0 or days <= 0:
-        return 0
-    return round(int(row.plan.lead_demand[row.index]) * row.bridge_days / days)
-
-
-def _is_optimised(row: _Row) -> bool:
-    settings = row.case.settings
-    return (
-        settings.is_service_rate_optimised
-        and row.case.has_demand
-        and row.case.unit_margin_minor > 0
-    )
-
-
-def _daily_sd(row: _Row) -> float:
-    """Forecast error of a day: the window's spread without the lead time's part."""
-    i = row.index
-    days = float(row.evaluated.window_days[i])
-    if days <= 0:
-        return 0.0
-    lead_part = float(row.evaluated.demand_mean[i]) * (row.chosen[1].sd_days if row.chosen else 0.0)
-    total = float(row.evaluated.numbers.sigma_ltd[i]) ** 2 - lead_part**2
-    return math.sqrt(max(total, 0.0) / days)
-
-
-def _stock_inputs(row: _Row) -> dict[str, Any]:
-    position = row.case.position
-    return {
-        "on_hand": position.on_hand_units,
-        "quarantined": position.quarantined_units,
-        "expiring": position.expiring_units,
-        "unusable": position.quarantined_units + position.expiring_units,
-        "allocated": position.allocated_units,
-        "backordered": position.backordered_units,
-        "inbound_transfers": position.inbound_transfer_units,
-        "available": position.available_units,
-        "on_order": position.on_order_units,
-        "drafted": position.drafted_units,
-        "inventory_position": position.inventory_position_units,
-        "netted_position": position.netted_position_units,
-        "orders": sorted({receipt.number for receipt in position.receipts}),
-        "drafts": sorted({draft.number for draft in position.drafts}),
-        "location": row.case.location,
-        "stock_source": f"stock {row.case.location}",
-        "position_key": position_key(position),
-    }
-
-
-def _offer_inputs(row: _Row, quantity: int) -> dict[str, Any]:
-    offer = Offer(0, 0, "", "", row.case.currency, 0) if row.chosen is None else row.chosen[0]
-    price = int(row.plan.price[row.index])
-    return {
-        "supplier": offer.supplier_name or None,
-        "supplier_code": offer.supplier_code or None,
-        "moq": offer.moq_units,
-        "order_multiple": offer.step_units,
-        "max_units": offer.max_units,
-        "pack_uom": offer.pack_uom,
-        "pack_units": offer.pack_units,
-        "price_steps": [[0, offer.unit_price_minor], *([a, b] for a, b in offer.breaks)],
-        "unit_price_minor": price,
-        "amount_minor": price * quantity,
-        "currency": offer.currency,
-    }
-
-
-def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None) -> list[str]:
+def _flags(row: Row, quantity: int, stockout: float | None, arrival: int | None) -> list[str]:
     offer = None if row.chosen is None else row.chosen[0]
     amount = int(row.plan.price[row.index]) * quantity
     i, case = row.index, row.case
@@ -371,9 +206,9 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         "waits_for_review": bool(row.plan.is_waiting[i]),
         "ordered_between_reviews": bool(row.plan.is_early[i]),
         "closed_days_bridged": row.bridge_days > 0,
-        "service_level_optimised": _is_optimised(row),
+        "service_level_optimised": is_optimised(row),
         "service_level_not_optimised": case.settings.is_service_rate_optimised
-        and not _is_optimised(row),
+        and not is_optimised(row),
         "minimum_order": quantity > 0 and offer is not None and offer.moq_units > row.plan.need[i],
         "raised_to_price_break": quantity > row.plan.rounded[i],
         "below_minimum_order_value": offer is not None and 0 < amount < offer.min_order_value_minor,
@@ -386,7 +221,7 @@ def _flags(row: _Row, quantity: int, stockout: float | None, arrival: int | None
         and str(row.evaluated.numbers.distribution[i]) != SafetyStockMethod.EMPIRICAL.value,
         "no_safety_stock_needed": bool(row.evaluated.numbers.is_floored[i]),
         "own_draft_counted": case.position.drafted_units > 0,
-        "no_exchange_rate": bool(_unrated(row)),
+        "no_exchange_rate": bool(unrated(row)),
         "negative_stock": case.position.on_hand_units < 0,
     }
     return [name for name, holds in conditions.items() if holds]

@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 POINTS = 24  # quantities weighed per line
 _ROUNDS = 200
+_TOP_UPS = 20
 
 
 @dataclass(frozen=True)
@@ -76,19 +77,40 @@ def within_budget(lines: BudgetLines, budget: float) -> Budgeted:
     points = _points(lines)
     cost, risk = line_costs(lines, points), expected_shortage_costs(lines, points)
     whole = cost[:, -1]
-    if whole.sum() <= budget:
-        chosen = np.full(len(whole), points.shape[1] - 1)
-    else:
-        chosen = _greedy(cost, risk, budget)
-    rows = np.arange(len(whole))
-    quantity = points[rows, chosen]
+    quantity = lines.wanted
+    if whole.sum() > budget:
+        quantity = points[np.arange(len(whole)), _greedy(cost, risk, budget)]
+        quantity = _topped_up(lines, quantity, budget)
+    left_open = expected_shortage_costs(lines, quantity[:, None])[:, 0]
     return Budgeted(
         quantity=quantity,
-        cost=cost[rows, chosen],
+        cost=line_costs(lines, quantity[:, None])[:, 0],
         cut_units=lines.wanted - quantity,
-        risk_added=np.maximum(risk[rows, chosen] - risk[:, -1], 0.0),
+        risk_added=np.maximum(left_open - risk[:, -1], 0.0),
         risk_before=risk[:, -1],
     )
+
+
+def _topped_up(lines: BudgetLines, quantity: Ints, budget: float) -> Ints:
+    """Spend what the points left over on as many units of single lines as it buys."""
+    result = quantity.copy()
+    multiple = np.maximum(lines.multiple, 1)
+    for _ in range(_TOP_UPS):
+        paid = line_costs(lines, result[:, None])[:, 0]
+        left = budget - float(paid.sum())
+        price = prices_at(result, lines.price, lines.steps, lines.step_prices) * lines.rate
+        packs = np.floor((left + 1e-6) / np.maximum(price * multiple, 1e-9))
+        more = np.minimum(packs, (lines.wanted - result) // multiple).astype(np.int64) * multiple
+        tried = result + more
+        extra = line_costs(lines, tried[:, None])[:, 0] - paid
+        can = (more > 0) & (tried >= lines.moq) & (extra <= left + 1e-6)
+        pair = expected_shortage_costs(lines, np.stack([result, tried], axis=1))
+        gain = np.where(can, pair[:, 0] - pair[:, 1], 0.0)
+        best = int(gain.argmax())
+        if gain[best] <= 1e-9:
+            break
+        result[best] = tried[best]
+    return result
 
 
 def line_costs(lines: BudgetLines, quantities: Ints) -> Floats:

@@ -78,6 +78,7 @@ class Plan:
     is_below_point: Flags
     is_waiting: Flags  # for its review day
     is_early: Flags  # ordered between reviews, as stock would run out
+    limit: Ints  # of the supplier, of shelf life and of room, whichever is smallest
     cap: npt.NDArray[np.str_]  # which limit made the order smaller; empty where none did
 
 
@@ -188,7 +189,7 @@ def plan(
     )  # fmt: skip
     is_due = timing.is_due & terms.has_supplier
     need = needs(rules.rule, is_due, position=stock.position, highest=highest, lot=evaluated.lot)
-    rounded, quantity, cap = _sizes(rules, terms, evaluated, stock, need, carrying_rate)
+    rounded, quantity, limit, cap = _sizes(rules, terms, evaluated, stock, need, carrying_rate)
     safety = point - lead_demand
     return Plan(
         lead_demand=lead_demand,
@@ -206,6 +207,7 @@ def plan(
         is_below_point=is_due,
         is_waiting=timing.is_waiting & terms.has_supplier,
         is_early=timing.is_early & is_due,
+        limit=limit,
         cap=cap,
     )
 
@@ -217,8 +219,8 @@ def _sizes(
     stock: Stock,
     need: Ints,
     carrying_rate: float,
-) -> tuple[Ints, Ints, npt.NDArray[np.str_]]:
-    """Needs rounded to what can be ordered, raised to price breaks, and the cap of each."""
+) -> tuple[Ints, Ints, Ints, npt.NDArray[np.str_]]:
+    """Needs rounded to what can be ordered, raised to price breaks; limit and cap of each."""
     limit, cap = tightest(
         (
             terms.limit,
@@ -230,7 +232,8 @@ def _sizes(
     quantity = _with_price_break(
         rules, terms, evaluated, rounded, stock.position, limit, carrying_rate
     )
-    return rounded, quantity, np.where((need > 0) & (rounded < np.maximum(need, 1)), cap, "")
+    is_cut = (need > 0) & (rounded < np.maximum(need, 1))
+    return rounded, quantity, limit, np.where(is_cut, cap, "")
 
 
 def cover_days(position: Floats, reorder_point: Floats, demand_mean: Floats) -> Floats:
