@@ -33,6 +33,7 @@ from api.routes import (
     supply,
     threads,
     users,
+    whatif,
 )
 from api.routes import metrics as metrics_route
 from api.signin import Doorkeeper
@@ -42,7 +43,8 @@ from tools.inbound.core.messages import InboundMessage
 
 TITLE = "Quartermaster"
 V1 = (
-    threads, approvals, policy, inbound, pictures, items, orders, overview, supply, sessions, users,
+    threads, approvals, policy, inbound, pictures, items, orders, overview, whatif, supply,
+    sessions, users,
 )  # fmt: skip
 API_VERSION = "1.1.0"  # of the surface: grows with additive changes, /v1 stays
 MOST_CONNECTIONS = 1_000

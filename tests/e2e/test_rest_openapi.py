@@ -71,6 +71,7 @@ def test_every_operation_is_there(operations: dict[str, Any]) -> None:
         "GET /v1/recommendations",
         "GET /v1/exceptions",
         "GET /v1/kpis",
+        "GET /v1/what-if",
         "POST /v1/session",
         "GET /v1/session",
         "DELETE /v1/session",

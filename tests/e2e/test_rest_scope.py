@@ -14,6 +14,7 @@ NOT_OF_ORDERS = {  # read no order, item or place of the house
     "/healthz", "/readyz", "/metrics", "/v1/policy", "/v1/session", "/v1/sessions", "/v1/users",
     "/v1/users/{login}", "/v1/keys", "/v1/kpis", "/v1/threads/{thread_id}/messages",
     "/v1/runs/{run_id}/events", "/v1/audit",
+    "/v1/what-if",  # answers a question only: see test_whatif_doors
 }  # fmt: skip
 OF_ONE = {"number": FOREIGN, "sku": "WIDGET-A"}
 

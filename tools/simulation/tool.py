@@ -10,6 +10,7 @@ from tools.simulation.service.running import DEFAULT_SEED
 from tools.simulation.service.whatif import answer, wanted_of, warnings_of
 from tools.wrapping import Result, Tool, ToolContext, tool
 
+MOST_ITEMS = 2000  # some four seconds
 Horizon = Annotated[int, Field(ge=1, le=180)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 

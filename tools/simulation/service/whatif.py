@@ -74,6 +74,7 @@ def answer(
     clock: Clock,
     company: Company,
     seed: int = DEFAULT_SEED,
+    most_items: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Answer a what-if about one item or many; see ``run_scenario`` and ``run_scenarios``."""
@@ -82,8 +83,9 @@ def answer(
             session, wanted.item, wanted.location, request, clock=clock, company=company, seed=seed
         )
     return run_scenarios(
-        session, wanted, request, clock=clock, company=company, seed=seed, progress=progress
-    )
+        session, wanted, request, clock=clock, company=company, seed=seed, most_items=most_items,
+        progress=progress,
+    )  # fmt: skip
 
 
 def run_scenario(
@@ -121,6 +123,7 @@ def run_scenarios(
     clock: Clock,
     company: Company,
     seed: int = DEFAULT_SEED,
+    most_items: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Return what a scenario does to the stock of many items.
@@ -132,10 +135,11 @@ def run_scenarios(
         clock: Today.
         company: Currency and carrying rate.
         seed: Of the demand and lead times that baseline and scenario both meet.
+        most_items: More are refused: nobody waits that long in a chat. None is no limit.
         progress: Called with (items done, items in all).
 
     Raises:
-        InvalidInput: A change is outside its range or the dates do not fit.
+        InvalidInput: A change is outside its range, the dates do not fit, or it is too many items.
         NotFound: There is no such category.
         NotEnoughData: None of the items can be planned.
     """
@@ -148,6 +152,12 @@ def run_scenarios(
         raise NotEnoughData(
             f"none of these items can be simulated: {reasons or 'there are none'}",
             next_step="Load sales and supplier terms, then run the plan.",
+        )
+    if most_items is not None and len(found) > most_items:
+        raise InvalidInput(
+            f"{len(found):,} items are more than the {most_items:,} that can be played through at "
+            "once here",
+            next_step="Name a category, a supplier or a location, or use `quartermaster what-if`.",
         )
     result = desk.simulation(found, seed=seed, progress=progress)
     return {
