@@ -16,6 +16,7 @@ from api.cli import (
     demo,
     doctor,
     explain,
+    forecasts,
     inbound,
     keys,
     look,
@@ -101,6 +102,7 @@ app.add_typer(demand.app, name="demand", rich_help_panel="Operate")
 app.add_typer(suppliers.app, name="suppliers", rich_help_panel="Operate")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.add_typer(policy.dispatch, name="dispatch", rich_help_panel="Operate")
+app.add_typer(forecasts.app, name="forecast", rich_help_panel="Operate")
 app.add_typer(users.app, name="users", rich_help_panel="Operate")
 app.add_typer(keys.app, name="keys", rich_help_panel="Operate")
 

@@ -3,11 +3,12 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sqlalchemy import select
 from sqlmodel import Session, col
@@ -18,7 +19,7 @@ from db.session import Database
 from db.types import LoadState
 from tools.demand.core import Grain, Panel, dense_panel, grain_of
 from tools.demand.service import demand_frame
-from tools.forecasting.core.partitions import cut
+from tools.forecasting.core.partitions import cut, widened
 
 LATE_DAYS = {"D": 2, "W": 9, "M": 40}
 Pair = tuple[int, int]
@@ -159,3 +160,28 @@ def count_of_series(catalogue: Catalogue) -> int:
 def chunks(pairs: Sequence[Pair], size: int) -> list[list[Pair]]:
     """Cut pairs into lists of at most so many."""
     return [list(pairs[k : k + size]) for k in range(0, len(pairs), size)]
+
+
+def narrowed(catalogue: Catalogue, chosen: list[list[int]]) -> Catalogue:
+    """Keep some partitions of a catalogue."""
+    return replace(catalogue, parts=chosen)
+
+
+def rows_of(panel: Panel, rows: npt.NDArray[np.int64]) -> Panel:
+    """Take some series of a panel."""
+    return replace(
+        panel, item_ids=panel.item_ids[rows], location_ids=panel.location_ids[rows],
+        units=panel.units[rows], is_missing=panel.is_missing[rows], outliers=(),
+    )  # fmt: skip
+
+
+def stacked(panels: Sequence[Panel]) -> Panel:
+    """Put panels on one calendar under each other."""
+    periods = max(panel.units.shape[1] for panel in panels)
+    wide = [widened(panel, periods) for panel in panels]
+    return replace(
+        wide[0], item_ids=np.concatenate([one.item_ids for one in wide]),
+        location_ids=np.concatenate([one.location_ids for one in wide]),
+        units=np.concatenate([one.units for one in wide]),
+        is_missing=np.concatenate([one.is_missing for one in wide]), outliers=(),
+    )  # fmt: skip
