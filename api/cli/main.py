@@ -28,6 +28,7 @@ from api.cli import (
     suppliers,
     supply,
     users,
+    whatif,
 )
 
 HELP = (
@@ -76,6 +77,7 @@ app.command(rich_help_panel="Look")(look.today)
 app.command(rich_help_panel="Look")(look.item)
 app.command(rich_help_panel="Look")(explain.explain)
 app.command(rich_help_panel="Look")(look.orders)
+app.command(name="what-if", rich_help_panel="Look")(whatif.what_if)
 app.command(rich_help_panel="Look")(backtest.backtest)
 app.command(rich_help_panel="Decide")(decide.approvals)
 app.command(rich_help_panel="Decide")(decide.approve)
