@@ -127,7 +127,7 @@ class TestPromote:
         )
         with weekly.write() as session:
             with pytest.raises(Forbidden):
-                promote(session, trial.model_id, reason="mine", actor=people["paul"], clock=CLOCK)
+                promote(session, trial.model_id, reason="mine", actor=people["vera"], clock=CLOCK)
             with pytest.raises(InvalidInput, match="say why"):
                 promote(session, trial.model_id, reason="", actor=people["mona"], clock=CLOCK)
             with pytest.raises(NotFound):
