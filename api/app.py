@@ -22,6 +22,7 @@ from api.patience import head_protocol
 from api.problems import Problem
 from api.routes import (
     approvals,
+    demand,
     health,
     inbound,
     items,
@@ -43,7 +44,7 @@ from tools.inbound.core.messages import InboundMessage
 
 TITLE = "Quartermaster"
 V1 = (
-    threads, approvals, policy, inbound, pictures, items, orders, overview, whatif, supply,
+    threads, approvals, policy, inbound, demand, pictures, items, orders, overview, whatif, supply,
     sessions, users,
 )  # fmt: skip
 API_VERSION = "1.1.0"  # of the surface: grows with additive changes, /v1 stays
