@@ -44,7 +44,7 @@ def test_no_route_that_reads_shows_what_is_outside(door: Door) -> None:
         for query in ({}, {"after": "PO-9999"}) if path == "/v1/orders" else ({},):
             seen = pia.get(url, params=query)
             shown = mona.get(url, params=query)
-            assert shown.status_code in {200, 404}, url
+            assert shown.status_code in {200, 404, 422}, url  # 422: nothing was sold yet
             if "{number}" in path:
                 assert seen.status_code == 404, (url, seen.text)
             assert not {FOREIGN, "a-31"} - set(one.values()) & set(seen.text.split('"')), url
