@@ -11,7 +11,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MODULES = ("startup", "reorder_points", "planning", "simulation", "agent", "ingestion", "audit", "approvals")
+MODULES = (
+    "startup",
+    "reorder_points",
+    "planning",
+    "simulation",
+    "agent",
+    "ingestion",
+    "audit",
+    "approvals",
+)
 
 
 def main(names: list[str]) -> int:
