@@ -24,6 +24,7 @@ from api.cli import (
     policy,
     rates,
     receipts,
+    replenishment,
     stock,
     suppliers,
     supply,
@@ -102,6 +103,7 @@ app.add_typer(stock.app, name="stock", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(demand.app, name="demand", rich_help_panel="Operate")
 app.add_typer(suppliers.app, name="suppliers", rich_help_panel="Operate")
+app.add_typer(replenishment.app, name="replenishment", rich_help_panel="Operate")
 app.add_typer(policy.app, name="policy", rich_help_panel="Operate")
 app.add_typer(policy.dispatch, name="dispatch", rich_help_panel="Operate")
 app.add_typer(forecasts.app, name="forecast", rich_help_panel="Operate")
