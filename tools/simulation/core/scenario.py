@@ -176,4 +176,7 @@ def _date(text: str, name: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise InvalidInput(f"{name} must be a date such as 2026-05-03, got {text!r}") from None
+        raise InvalidInput(
+            f"{name} must be a date such as 2026-05-03, got {text[:40]!r}",
+            next_step="Write year, month and day.",
+        ) from None

@@ -192,7 +192,8 @@ def _scope(wanted: Wanted) -> dict[str, Any]:
 def _cases(session: Session, wanted: Wanted, clock: Clock, company: Company) -> list[Case]:
     ids: list[int] | None = None
     if wanted.category is not None:
-        ids = list(session.exec(select(Item.id).where(Item.category == wanted.category)))
+        inside = select(Item.id).where(Item.category == wanted.category, *items_here(session))
+        ids = list(session.exec(inside))
         if not ids:
             raise _unknown_category(session, wanted.category)
     place = None if wanted.location is None else wanted.location.id
