@@ -13,7 +13,9 @@ from tools.forecasting.core.batch import Batch
 from tools.forecasting.core.components import component_rows
 
 
-def forecast_rows(panel: Panel, batch: Batch, horizon_days: int) -> Iterator[dict[str, Any]]:
+def forecast_rows(
+    panel: Panel, batch: Batch, horizon_days: int, *, events: FloatArray | None = None
+) -> Iterator[dict[str, Any]]:
     """Columns of the forecasts of a batch, without their run.
 
     Where no past forecast could be tested there are no quantiles: what was not measured is not
@@ -23,6 +25,7 @@ def forecast_rows(panel: Panel, batch: Batch, horizon_days: int) -> Iterator[dic
         panel: Cleaned demand.
         batch: Its forecasts.
         horizon_days: Days that were forecast.
+        events: Shape (n, horizon_days): what events add to the mean of each day.
     """
     days = batch.total_days.tolist()
     mean = np.round(batch.mean, 4).tolist()
@@ -33,7 +36,7 @@ def forecast_rows(panel: Panel, batch: Batch, horizon_days: int) -> Iterator[dic
     adi, cv2 = _nullable(batch.adi), _nullable(batch.cv2)
     parts = component_rows(
         panel.units, batch.mean, period_days=panel.period_days,
-        first_on=panel.until + timedelta(days=1),
+        first_on=panel.until + timedelta(days=1), events=events,
     )  # fmt: skip
     for k, item_id in enumerate(panel.item_ids.tolist()):
         yield {

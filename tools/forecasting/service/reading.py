@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,12 +17,16 @@ from db.models.ingestion import Load
 from db.models.stock import Demand, StockLevel
 from db.session import Database
 from db.types import LoadState
-from tools.demand.core import Grain, Panel, dense_panel, grain_of
+from tools.demand.core import FloatArray, Grain, Panel, grain_of
 from tools.demand.service import demand_frame
 from tools.forecasting.core.partitions import cut, widened
+from tools.planning_inputs.core.cleaning import CleanPanel, cleaned_panel, descendants, series_of
+from tools.planning_inputs.core.events import event_factors
+from tools.planning_inputs.core.values import Inputs
 
 LATE_DAYS = {"D": 2, "W": 9, "M": 40}
 Pair = tuple[int, int]
+_MOST_NAMED = 20_000  # items in one query; more are all
 
 
 @dataclass(frozen=True)
@@ -33,26 +37,27 @@ class Catalogue:
         until: Last day with a sale.
         grain: Of the whole history.
         parts: Item ids of each partition.
-        series: How many there are.
-        silent: Item and location of stock that never sold.
+        stocked: Item and location of all stock, in order.
         late: Last day of sales by location whose sales stopped arriving.
     """
 
     until: date
     grain: Grain
     parts: list[list[int]]
-    series: int
-    silent: list[Pair]
+    stocked: list[Pair]
     late: dict[int, date]
 
 
-def survey(session: Session, *, end: date, part_series: int) -> Catalogue | None:
+def survey(
+    session: Session, *, end: date, part_series: int, heirs: Mapping[int, int] | None = None
+) -> Catalogue | None:
     """Look at what there is to forecast; None without any sale.
 
     Args:
         session: Open session.
         end: Last day that counts.
         part_series: Series in a partition.
+        heirs: Item that took over by the item that it replaced; their demand is read together.
     """
     published = select(col(Load.id)).where(col(Load.state) == LoadState.PUBLISHED)
     counts = col(Demand.load_id).in_(published), col(Demand.on) <= end
@@ -71,9 +76,8 @@ def survey(session: Session, *, end: date, part_series: int) -> Catalogue | None
     return Catalogue(
         until=until,
         grain=grain,
-        parts=cut(per_item, series=part_series),
-        series=len(pairs),
-        silent=sorted({(i, p) for i, p in stocked} - {(i, p) for i, p in pairs}),
+        parts=cut(per_item, series=part_series, together=_families(heirs or {})),
+        stocked=sorted((item, place) for item, place in stocked),
         late=_late(days, until - timedelta(days=LATE_DAYS[grain])),
     )
 
@@ -86,12 +90,28 @@ def _late(days: Sequence[Any], least: date) -> dict[int, date]:
     return {place: on for place, on in last.items() if on < least}
 
 
+def _families(heirs: Mapping[int, int]) -> list[list[int]]:
+    """Group items with all that took over from them."""
+    families: dict[int, set[int]] = {}
+    for old in heirs:
+        line = [old, *descendants(old, heirs)]
+        families.setdefault(max(line) if line[-1] in heirs else line[-1], set()).update(line)
+    return [sorted(family) for family in families.values()]
+
+
 @dataclass(frozen=True)
 class Part:
-    """Demand of one partition, and what its planner should know."""
+    """Demand of one partition, and what its planner should know.
+
+    Attributes:
+        panel: Cleaned demand.
+        notes: By series.
+        factors: Shape (n, horizon_days), of events to come; None without any.
+    """
 
     panel: Panel
-    notes: list[list[str]] = field(default_factory=list)
+    notes: list[list[str]]
+    factors: FloatArray | None = None
 
 
 class Seen:
@@ -112,26 +132,83 @@ class Seen:
         marks[flagged] = texts
         self._digest.update(np.column_stack([*columns, marks]).tobytes())
 
+    def note(self, inputs: Inputs) -> None:
+        """Take what people said about demand; nothing said changes nothing."""
+        said = (inputs.events, inputs.corrections, inputs.overrides, dict(inputs.heirs))
+        if any(said):
+            self._digest.update(repr(said).encode())
+
     def hexdigest(self) -> str:
         """Return it."""
         return self._digest.hexdigest()
 
 
-def parts(database: Database, catalogue: Catalogue, *, end: date, seen: Seen) -> Iterator[Part]:
+def cleaned(
+    database: Database,
+    catalogue: Catalogue,
+    inputs: Inputs,
+    *,
+    end: date,
+    seen: Seen,
+    part_series: int,
+    horizon_days: int,
+) -> Iterator[Part]:
     """Read and clean the demand of each partition, in transactions of their own.
+
+    What an event does is learned from all items that it touched. So with events all demand is read
+    and cleaned at once, and cut then.
 
     Args:
         database: Open database.
         catalogue: What there is.
+        inputs: What people and the calendar say.
         end: Last day that counts.
         seen: Takes the rows.
+        part_series: Series in a partition.
+        horizon_days: Days to forecast, for the events to come.
     """
-    for item_ids in catalogue.parts:
-        with database.read() as session:
-            frame = demand_frame(session, item_ids=item_ids, end=end)
-        seen.add(frame)
-        panel = dense_panel(frame, until=catalogue.until, grain=catalogue.grain)
-        yield Part(panel, _notes(frame, panel, catalogue))
+    if not (inputs.events or inputs.countries):
+        for item_ids in catalogue.parts:
+            yield _part(database, catalogue, _of(inputs, item_ids), item_ids, end=end, seen=seen)[0]
+        return
+    everything = [item for part in catalogue.parts for item in part]
+    whole, clean = _part(database, catalogue, inputs, everything, end=end, seen=seen)
+    for first in range(0, len(whole.notes), part_series):
+        rows = np.arange(first, min(first + part_series, len(whole.notes)))
+        panel = rows_of(whole.panel, rows)
+        series = series_of(panel.item_ids, panel.location_ids, inputs.categories)
+        factors = event_factors(
+            clean.events, series, start_on=panel.until + timedelta(days=1), days=horizon_days
+        )
+        moves = factors if (factors != 1.0).any() else None
+        yield Part(panel, whole.notes[first : first + part_series], moves)
+
+
+def _of(inputs: Inputs, item_ids: Sequence[int]) -> Inputs:
+    """Keep the corrections of some items: those of others would add rows."""
+    mine = set(item_ids)
+    return replace(
+        inputs, corrections=tuple(one for one in inputs.corrections if one.item_id in mine)
+    )
+
+
+def _part(
+    database: Database,
+    catalogue: Catalogue,
+    inputs: Inputs,
+    item_ids: list[int],
+    *,
+    end: date,
+    seen: Seen,
+) -> tuple[Part, CleanPanel]:
+    wanted = None if len(item_ids) > _MOST_NAMED else item_ids
+    with database.read() as session:
+        frame = demand_frame(session, item_ids=wanted, end=end)
+    seen.add(frame)
+    clean = cleaned_panel(frame, inputs, until=catalogue.until, grain=catalogue.grain)
+    notes = _notes(frame, clean.panel, catalogue)
+    joined = [[*mine, *theirs] for mine, theirs in zip(notes, clean.notes, strict=True)]
+    return Part(clean.panel, joined), clean
 
 
 def _notes(frame: pd.DataFrame, panel: Panel, catalogue: Catalogue) -> list[list[str]]:
@@ -152,19 +229,9 @@ def _notes(frame: pd.DataFrame, panel: Panel, catalogue: Catalogue) -> list[list
     return notes
 
 
-def count_of_series(catalogue: Catalogue) -> int:
-    """Return how many forecasts a run of this catalogue stores."""
-    return catalogue.series + len(catalogue.silent)
-
-
 def chunks(pairs: Sequence[Pair], size: int) -> list[list[Pair]]:
     """Cut pairs into lists of at most so many."""
     return [list(pairs[k : k + size]) for k in range(0, len(pairs), size)]
-
-
-def narrowed(catalogue: Catalogue, chosen: list[list[int]]) -> Catalogue:
-    """Keep some partitions of a catalogue."""
-    return replace(catalogue, parts=chosen)
 
 
 def rows_of(panel: Panel, rows: npt.NDArray[np.int64]) -> Panel:

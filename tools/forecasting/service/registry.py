@@ -1,10 +1,9 @@
 """Models in use, by segment: tried as challengers, promoted and taken back by people."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 from sqlalchemy import select
@@ -24,6 +23,8 @@ from tools.forecasting.core.batch import Champions, classified, season_of
 from tools.forecasting.service import reading
 from tools.forecasting.service.records import reason_of
 from tools.identity.service import acting
+from tools.planning_inputs.core.values import Inputs
+from tools.planning_inputs.service.reading import read_inputs
 
 SEGMENTS = ("*", *(name.value for name in DemandClass if name not in ("new", "no_demand")))
 HORIZON_DAYS = 28
@@ -90,10 +91,13 @@ def try_models(
     yesterday = today_of(clock, company or Company()) - timedelta(days=1)
     with database.read() as session:
         acting(session, actor, Permission.DRAFT)
-        catalogue = reading.survey(session, end=yesterday, part_series=MOST_SERIES)
+        inputs = read_inputs(session)
+        catalogue = reading.survey(
+            session, end=yesterday, part_series=MOST_SERIES, heirs=inputs.heirs
+        )
         champions = champions_in_use(session)
     seen = reading.Seen()
-    panel = None if catalogue is None else _sample(database, catalogue, segment, yesterday, seen)
+    panel = _sample(database, catalogue, inputs, segment, end=yesterday, seen=seen)
     if panel is None:
         raise NotEnoughData(
             f"no series of the segment {segment!r} has enough history to compare models on",
@@ -146,16 +150,22 @@ def _check(segment: str, models: tuple[str, ...]) -> None:
 
 def _sample(
     database: Database,
-    catalogue: reading.Catalogue,
+    catalogue: reading.Catalogue | None,
+    inputs: Inputs,
     segment: str,
-    end: Any,
+    *,
+    end: date,
     seen: reading.Seen,
 ) -> Panel | None:
     """Take up to 300 series of a segment, from partitions spread over the catalogue."""
+    if catalogue is None:
+        return None
     spread = catalogue.parts[:: max(1, len(catalogue.parts) // 8)]
-    chosen = reading.narrowed(catalogue, spread)
     panels = []
-    for part in reading.parts(database, chosen, end=end, seen=seen):
+    for part in reading.cleaned(
+        database, replace(catalogue, parts=spread), inputs, end=end, seen=seen,
+        part_series=MOST_SERIES, horizon_days=1,
+    ):  # fmt: skip
         names = [name.value for name in classified(part.panel)[2]]
         rows = np.array([segment in ("*", name) and name in SEGMENTS for name in names])
         if rows.any():

@@ -1,8 +1,7 @@
 """Run the batch of forecasts: partition by partition, resumable, visible when it is complete."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -14,24 +13,16 @@ from db.session import Database
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
-from tools.demand.core import Panel
 from tools.errors import Conflict, NotEnoughData
-from tools.forecasting.core import engines, partitions, replay, totals
-from tools.forecasting.core.batch import (
-    Batch,
-    Champions,
-    Outline,
-    Progress,
-    chosen,
-    horizons_of,
-    outline,
-    past_errors,
-    season_of,
-)
-from tools.forecasting.core.rows import forecast_rows, silent_rows
+from tools.forecasting.core import engines, partitions
+from tools.forecasting.core.batch import Batch, Progress, chosen, horizons_of
+from tools.forecasting.core.rows import silent_rows
 from tools.forecasting.service import reading
+from tools.forecasting.service.ground import Ground, groundwork
+from tools.forecasting.service.overriding import apply_overrides
 from tools.forecasting.service.registry import champions_in_use
 from tools.forecasting.service.spool import Spool
+from tools.planning_inputs.service.reading import read_inputs
 
 DEFAULT_HORIZON_DAYS = 91  # longest lead time and review and cover of the demo, and 13 weeks
 _LIBRARIES = ("statsforecast", "numpy", "pandas", "scipy")
@@ -72,7 +63,10 @@ def run_forecasts(
     started_at = clock.now()
     yesterday = today_of(clock, company or Company()) - timedelta(days=1)
     with database.read() as session:
-        catalogue = reading.survey(session, end=yesterday, part_series=part_series)
+        inputs = read_inputs(session)
+        catalogue = reading.survey(
+            session, end=yesterday, part_series=part_series, heirs=inputs.heirs
+        )
         champions = champions_in_use(session)
     if catalogue is None:
         raise NotEnoughData(
@@ -80,94 +74,27 @@ def run_forecasts(
             next_step="Load a sales file first, then plan again.",
         )
     with Spool() as spool:
-        ground = _groundwork(database, catalogue, spool, end=yesterday, horizon_days=horizon_days)
-        plan = replace(ground, champions=champions, part_series=part_series)
-        run = _begun(database, _record(plan, started_at=started_at, engine=engine))
-        _fill(database, run, plan, engine=engine or engines.Engine(), progress=progress)
+        ground = groundwork(
+            database, catalogue, inputs, spool, end=yesterday, horizon_days=horizon_days,
+            champions=champions, part_series=part_series,
+        )  # fmt: skip
+        run = _begun(database, _record(ground, started_at=started_at, engine=engine))
+        _fill(database, run, ground, engine=engine or engines.Engine(), progress=progress)
     with database.write() as session:
+        apply_overrides(session, run.id, inputs, start_on=run.as_of_on + timedelta(days=1))
         session.execute(
             update(ForecastRun).where(col(ForecastRun.id) == run.id).values(finished_at=clock.now())
         )
     return run.id
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """What is known of the whole catalogue before its first forecast."""
-
-    catalogue: reading.Catalogue
-    horizon_days: int
-    data_hash: str
-    spool: Spool
-    outlines: list[Outline]
-    pools: list[Any]
-    accuracy: list[replay.SeriesAccuracy]
-    calibration: totals.Calibration
-    notes: list[list[list[str]]]
-    champions: Champions
-    part_series: int = partitions.SERIES
-
-    @property
-    def silent(self) -> list[list[reading.Pair]]:
-        """Pairs that never sold, in partitions behind the others."""
-        return reading.chunks(self.catalogue.silent, self.part_series)
-
-    @property
-    def count(self) -> int:
-        """Partitions in all."""
-        return len(self.outlines) + len(self.silent)
-
-    def task(self, number: int) -> partitions.Task:
-        """Give the work of one partition."""
-        panel = partitions.widened(self.spool[number], self.spool.periods)
-        return partitions.Task(
-            panel, self.outlines[number], self.horizon_days, season_of(panel), self.pools[number],
-            self.calibration, self.accuracy[number], self.champions,
-        )  # fmt: skip
-
-
-def _groundwork(
-    database: Database,
-    catalogue: reading.Catalogue,
-    spool: Spool,
-    *,
-    end: date,
-    horizon_days: int,
-) -> _Ground:
-    """Read all demand once and settle what the partitions share: width, pools, calibration."""
-    seen, notes = reading.Seen(), []
-    for part in reading.parts(database, catalogue, end=end, seen=seen):
-        spool.append(part.panel)
-        notes.append(part.notes)
-
-    def wide(number: int) -> Panel:
-        return partitions.widened(spool[number], spool.periods)
-
-    season, horizons = season_of(wide(0)), horizons_of(wide(0), horizon_days)
-    numbers = range(len(spool))
-    outlines = [outline(wide(k)) for k in numbers]
-    pools, members = partitions.pools_of(outlines)
-    found = [
-        past_errors(
-            wide(k), outlines[k], season=season, pool=pools[k], members=members,
-            horizons=horizons,
-        )
-        for k in numbers
-    ]  # fmt: skip
-    calibration = totals.pooled([e for e, _ in found], pools=len(members), horizons=horizons)
-    return _Ground(
-        catalogue, horizon_days, seen.hexdigest(), spool, outlines, pools,
-        [accuracy for _, accuracy in found], calibration, notes, {},
-    )  # fmt: skip
-
-
-def _record(ground: _Ground, *, started_at: Any, engine: engines.Engine | None) -> dict[str, Any]:
+def _record(ground: Ground, *, started_at: Any, engine: engines.Engine | None) -> dict[str, Any]:
     return {
         "started_at": started_at,
         "as_of_on": ground.spool[0].until,
         "grain": ground.catalogue.grain,
         "horizon_days": ground.horizon_days,
-        "series_count": reading.count_of_series(ground.catalogue),
+        "series_count": ground.series,
         "data_hash": ground.data_hash,
         "versions": {name: version(name) for name in _LIBRARIES},
         "settings": {
@@ -207,14 +134,14 @@ def _work(settings: dict[str, Any]) -> dict[str, Any]:
 def _fill(
     database: Database,
     run: ForecastRun,
-    ground: _Ground,
+    ground: Ground,
     *,
     engine: engines.Engine,
     progress: Progress | None,
 ) -> None:
     """Compute and store the partitions that are still missing."""
     first, total = run.partitions_done, run.series_count
-    sizes = [len(one.level) for one in ground.outlines] + [len(s) for s in ground.silent]
+    sizes = ground.sizes
     done = sum(sizes[:first])
     for number, rows in _computed(ground, first, engine, _shifted(progress, done, total)):
         _store_part(database, run.id, number, rows)
@@ -224,7 +151,7 @@ def _fill(
 
 
 def _computed(
-    ground: _Ground, first: int, engine: engines.Engine, progress: Progress | None
+    ground: Ground, first: int, engine: engines.Engine, progress: Progress | None
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Give the rows of each partition from ``first`` on."""
     numbers = range(first, len(ground.outlines))
@@ -238,7 +165,7 @@ def _computed(
         for said, more in zip(batch.warnings, ground.notes[number], strict=True):
             said += more
         days = batch.total_days.tolist()
-        yield number, list(forecast_rows(ground.spool[number], batch, ground.horizon_days))
+        yield number, ground.rows(number, batch)
     days = days or _total_days(ground)
     for number, pairs in enumerate(ground.silent, start=len(ground.outlines)):
         if number >= first:
@@ -267,7 +194,7 @@ def _shifted(progress: Progress | None, before: int, total: int) -> Progress | N
     return lambda done, _all: progress(before + done, total)
 
 
-def _seconds(ground: _Ground, numbers: range) -> float:
+def _seconds(ground: Ground, numbers: range) -> float:
     """Work ahead, for one process."""
     models = (
         chosen(name, adi=adi, champions=ground.champions)
@@ -277,7 +204,7 @@ def _seconds(ground: _Ground, numbers: range) -> float:
     return engines.expected_seconds(models)
 
 
-def _total_days(ground: _Ground) -> list[int]:
+def _total_days(ground: Ground) -> list[int]:
     """Lengths of the totals of the run, as its other partitions have them."""
     panel = ground.spool[0]
     tested_periods = ground.calibration.horizons.tolist()
