@@ -36,6 +36,7 @@ WEEKDAYS = 7
 _AVERAGE_DAYS = 4  # a weekday's share is judged as if so many average days had been seen too
 _LEAST_WEEKS = 8
 _LEAST_MONTHS = 8
+_CHUNK_ROWS = 2_000  # series at a time: a panel holds hundreds of megabytes
 _MONDAY = 0
 
 
@@ -176,6 +177,14 @@ def filled(units: FloatArray, is_missing: BoolArray, *, season: int = 1) -> Floa
         >>> filled(np.array([[20.0, 0.0, 22.0]]), np.array([[False, True, False]])).tolist()
         [[20.0, 21.0, 22.0]]
     """
+    answer = units.copy()
+    rows = np.nonzero(is_missing.any(axis=1))[0]
+    for part in np.split(rows, range(_CHUNK_ROWS, len(rows), _CHUNK_ROWS)):
+        answer[part] = _filled(units[part], is_missing[part], season)
+    return answer
+
+
+def _filled(units: FloatArray, is_missing: BoolArray, season: int) -> FloatArray:
     known = np.isfinite(units) & ~is_missing
     share = _shares(units, known, season)
     here, weight = (_window_sum(np.where(known, a, 0.0)) for a in (units, share))
@@ -208,12 +217,7 @@ def unbelievable(units: FloatArray) -> BoolArray:
 
     Far above the median *and* the highest of the other periods: a bulk order is 5 to 15 times the
     highest one before it, a slipped quantity thousands of times (one of 97,000 days of the demo).
-
-    Args:
-        units: Panel of shape (n, periods), NaN before the first sale.
-
-    Returns:
-        Same shape.
+    Takes a panel of shape (n, periods) and returns the same shape.
 
     Example:
         >>> unbelievable(np.array([[20.0, 21, 19, 22, 18, 20, 100_000]]))[0].tolist()[-2:]
@@ -235,14 +239,7 @@ def unusual(units: FloatArray) -> BoolArray:
 
 
 def usual(units: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give the median period with demand, and the 99th percentile of all periods but the top one.
-
-    Args:
-        units: Panel of shape (n, periods), NaN before the first sale.
-
-    Returns:
-        Two of shape (n,). The median is infinite where too few periods have demand.
-    """
+    """Give median period with demand (infinite if too few) and 99th percentile of the others."""
     count, rows = np.isfinite(units).sum(axis=1), np.arange(len(units))
     ordered = np.sort(units, axis=1)  # NaN last
     top = np.maximum(1, count // 100)
@@ -284,11 +281,7 @@ def grain_of(days: pd.Series) -> Grain:
 
 
 def is_monthly(days: pd.Series) -> bool:
-    """Tell monthly history by its dates: all of them the first, or the last, day of a month.
-
-    Args:
-        days: Dates with a stored row, of all series together.
-    """
+    """Tell monthly history by its dates: all the first, or all the last, day of a month."""
     distinct = pd.DatetimeIndex(days.unique())
     is_edge = distinct.is_month_start.all() or distinct.is_month_end.all()
     return len(distinct) >= _LEAST_MONTHS and bool(is_edge)
@@ -362,11 +355,10 @@ def _scatter(
     frame: pd.DataFrame, index: IntArray, *, keep: BoolArray, end: date, grain: Grain
 ) -> Panel:
     """Write the rows into the matrices; ``index`` counts periods back from the last, <= 0."""
-    pairs = frame[["item_id", "location_id"]].to_numpy(np.int64).reshape(-1, 2)
-    keys, row = np.unique(pairs, axis=0, return_inverse=True)
+    keys, row = _series_of(frame)
     periods = int(1 - index[keep].min()) if keep.any() else 1
     shape = (len(keys), periods)
-    row, column = row.reshape(-1)[keep], index[keep] + periods - 1
+    row, column = row[keep], index[keep] + periods - 1
     units, is_missing = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     np.add.at(units, (row, column), frame["units"].to_numpy(float)[keep])
     gone = ~frame["is_in_stock"].to_numpy(bool) | (frame["flag"] == EXCLUDED_FLAG).to_numpy()
@@ -384,6 +376,14 @@ def _scatter(
     is_missing |= strange
     known = filled(units, is_missing, season=WEEKDAYS if grain == "D" else 1)
     return Panel(keys[:, 0], keys[:, 1], known, is_missing, end, grain, outliers)
+
+
+def _series_of(frame: pd.DataFrame) -> tuple[IntArray, IntArray]:
+    """Give the distinct (item, location) pairs in order, and the place of each row among them."""
+    items, places = (frame[name].to_numpy(np.int64) for name in ("item_id", "location_id"))
+    width = int(places.max()) + 1 if len(places) else 1  # one number a pair: much faster to sort
+    codes, row = np.unique(items * width + places, return_inverse=True)
+    return np.stack([codes // width, codes % width], axis=1), np.asarray(row, dtype=np.int64)
 
 
 def _outliers(
