@@ -150,7 +150,7 @@ class TestCalibration:
 
     def test_a_cycle_adds_up_to_the_totals_of_its_periods(self) -> None:
         cycle = np.array([[[1.0, 2, 3, 4, 5, 6, 7]]])
-        past = replay.Replay((50,), cycle, np.ones((1, 1)))
+        past = replay.Replay((50,), cycle, np.ones((1, 1, 4)))
 
         # ten periods: a whole week of 28, then 1 + 2 + 3
         assert past.total(10, slice(None)).tolist() == [[34.0]]
@@ -180,7 +180,7 @@ def shop() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def shop_batch(shop: np.ndarray) -> Batch:
-    return forecast_panel(_panel(shop), horizon_days=63)
+    return forecast_panel(_panel(shop), horizon_days=56)
 
 
 def test_intervals_of_totals_cover_what_they_promise(shop: np.ndarray) -> None:
@@ -192,7 +192,7 @@ def test_intervals_of_totals_cover_what_they_promise(shop: np.ndarray) -> None:
 
 
 def test_bounds_are_ordered_and_grow_with_the_horizon(shop_batch: Batch) -> None:
-    assert shop_batch.total_days.tolist() == [1, 3, 7, 14, 21, 28, 42, 63]
+    assert shop_batch.total_days.tolist() == [1, 3, 7, 14, 21, 28, 42, 56]
     assert (np.diff(shop_batch.total_sd, axis=1) >= 0).all()
     assert (np.diff(shop_batch.total_quantiles, axis=2) >= 0).all()
     assert (shop_batch.total_quantiles >= 0).all()
@@ -202,7 +202,7 @@ def test_no_bound_leaves_what_the_history_can_bear(shop: np.ndarray, shop_batch:
     best_day = shop.max(axis=1)
 
     assert (shop_batch.mean <= best_day[:, None]).all()
-    assert (shop_batch.total_quantiles[:, 0, -1] <= 1.5 * best_day + 1e-9).all()
+    assert (shop_batch.total_quantiles[:, 0, -1] <= 2.0 * best_day + 1e-9).all()
 
 
 @settings(max_examples=40, deadline=None)

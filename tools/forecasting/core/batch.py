@@ -18,6 +18,8 @@ Champions = Mapping[str, Sequence[str]]
 ACCURACY_DAYS = 28
 CHUNK_SERIES = 50  # between two reports of progress
 STEADY_CLASSES = (DemandClass.SMOOTH, DemandClass.ERRATIC)
+MONTH_DAYS = 28  # periods at least so long are months
+MOST_MONTHS = 6
 _MISSING_TO_MENTION = 0.02
 
 
@@ -105,6 +107,8 @@ def horizons_of(panel: Panel, horizon_days: int) -> list[int]:
     """Periods of the totals whose spread is measured."""
     step = panel.period_days
     periods = -(-horizon_days // step)
+    if step >= MONTH_DAYS:
+        return list(range(1, periods + 1))[:MOST_MONTHS]
     horizons = [days // step for days in totals.HORIZON_DAYS if days % step == 0]
     return [h for h in horizons if h <= periods] or [periods]
 
@@ -140,8 +144,8 @@ def past_errors(
         units, origins=replay.origins_of(units.shape[1], season=season), season=season
     )
     errors = totals.errors(units, past, pool=pool, members=members, horizons=horizons)
-    days = ACCURACY_DAYS // panel.period_days
-    return errors, replay.replayed_accuracy(units, past, horizon=days, season=season)
+    periods = max(1, ACCURACY_DAYS // panel.period_days)
+    return errors, replay.replayed_accuracy(units, past, horizon=periods, season=season)
 
 
 def forecast_part(
@@ -172,9 +176,10 @@ def forecast_part(
     step = panel.period_days
     periods = -(-horizon_days // step)
     units = _sold(panel, found.adi)
+    known = np.isfinite(panel.units).sum(axis=1)
     models = [
-        chosen(name, adi=adi, champions=champions or {})
-        for name, adi in zip(found.classes, found.adi, strict=True)
+        chosen(name, adi=adi, champions=champions or {}, season=season, periods=length)
+        for name, adi, length in zip(found.classes, found.adi, known.tolist(), strict=True)
     ]
     mean = _means(units, models, periods=periods, season=season, progress=progress)
     horizons = horizons_of(panel, horizon_days)
@@ -188,21 +193,28 @@ def forecast_part(
         total_quantiles=spread.quantiles,
         adi=found.adi,
         cv2=found.cv2,
-        observed_days=np.isfinite(panel.units).sum(axis=1) * step,
+        observed_days=known * step,
         accuracy=accuracy,
         is_tested=spread.is_tested,
         warnings=_warnings(panel, found.classes, season, is_tested=spread.is_tested),
     )
 
 
-def chosen(name: DemandClass, *, adi: float, champions: Champions) -> tuple[str, ...]:
+def chosen(
+    name: DemandClass,
+    *,
+    adi: float,
+    champions: Champions,
+    season: methods.Season = methods.DAILY,
+    periods: int | None = None,
+) -> tuple[str, ...]:
     """Choose the models of a series: those in use for its class, or the default combination.
 
     Example:
         >>> chosen(DemandClass.LUMPY, adi=2.0, champions={"lumpy": ("tsb",)})
         ('tsb',)
     """
-    usual = methods.combination(name, adi=adi)
+    usual = methods.combination(name, adi=adi, season=season, periods=periods)
     if usual == methods.FLOOR:
         return usual
     return tuple(champions.get(name.value) or champions.get("*") or usual)
@@ -254,7 +266,8 @@ def _warnings(
 ) -> list[list[str]]:
     known = np.isfinite(panel.units).sum(axis=1)
     missing = panel.is_missing.sum(axis=1) / np.maximum(known, 1)
-    unit = "weeks" if panel.grain == "W" else "days"
+    unit = "days" if panel.period_days == 1 else "weeks"
+    unit = "months" if panel.period_days >= MONTH_DAYS else unit
     answer = []
     for name, length, share in zip(classes, known, missing, strict=True):
         found = []

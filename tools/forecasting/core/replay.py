@@ -1,26 +1,27 @@
 """Back-test of a whole panel at once: what simple methods would have said at many past moments.
 
-Refitting every model at dozens of origins would cost dozens of batch runs. Three members of the
-default combination (optimised exponential smoothing, moving average, seasonal average) have closed
-forms that replay for all series and origins in one pass of array operations, and the errors of
+Refitting every model at dozens of origins would cost dozens of batch runs. Most members of the
+default combination (moving averages, seasonal averages, the naive ones) have closed forms that
+replay for all series and origins in one pass of array operations; smoothing with the best of five
+constants stands for the others (Theta, CES, IMAPA, TSB), which follow the same level. The errors of
 their median are close to those of the combination itself: intervals from them cover what they
-promise (measured in the tests and in ``bench/planning.py``).
+promise (measured in the tests, in ``bench/planning.py`` and in ``bench/accuracy.py``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tools.forecasting.core.methods import Season
+from tools.forecasting.core.methods import Season, usual
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 ALPHAS = np.array([0.05, 0.1, 0.2, 0.3, 0.5])
 SCALE_PERIODS = 180
-MOST_ORIGINS = 40
+MOST_ORIGINS = 52
 _LEVEL_SHARE = 0.05  # least scale, as a share of the mean
 
 
@@ -33,19 +34,24 @@ class Replay:
         cycle: Shape (n, o, length): forecast per period, which repeats after its last entry; NaN
             where the history was too short. Storing one season instead of a horizon keeps a
             catalogue of a hundred thousand series in memory.
-        scale: Shape (n, o): the scale of each series as it was known then.
+        traits: Shape (n, o, 4): what was known then of each series; see ``series_traits``.
     """
 
     origins: tuple[int, ...]
     cycle: FloatArray
-    scale: FloatArray
+    traits: FloatArray
+
+    @property
+    def scale(self) -> FloatArray:
+        """Scale of each series as it was known then, shape (n, o)."""
+        return np.asarray(self.traits[..., 0])
 
     def per_period(self, horizon: int, moments: slice) -> FloatArray:
         """Forecasts of the next periods, shape (n, moments, horizon)."""
         phase = np.arange(horizon) % self.cycle.shape[2]
         return np.asarray(self.cycle[:, moments][:, :, phase])
 
-    def total(self, horizon: int, moments: slice) -> FloatArray:
+    def total(self, horizon: int, moments: slice | npt.NDArray[np.int64]) -> FloatArray:
         """Forecasts of the total of the next periods, shape (n, moments)."""
         seasons, rest = divmod(horizon, self.cycle.shape[2])
         part = self.cycle[:, moments]
@@ -53,14 +59,14 @@ class Replay:
 
 
 def origins_of(periods: int, *, season: Season) -> tuple[int, ...]:
-    """Moments to replay: every week (every period of weekly data), the last 40 of them."""
+    """Moments to replay: every week (every period of weekly data), the last 52 of them."""
     step = season.length if season.length == 7 else 1
     first = 2 * season.least
     return tuple(range(periods - 1, first - 1, -step)[:MOST_ORIGINS][::-1])
 
 
 def replay(units: FloatArray, *, origins: Sequence[int], season: Season) -> Replay:
-    """Forecast a panel at past moments by the median of three simple methods.
+    """Forecast a panel at past moments by the median of five simple methods.
 
     Args:
         units: Shape (n, periods), NaN before the first sale.
@@ -69,39 +75,59 @@ def replay(units: FloatArray, *, origins: Sequence[int], season: Season) -> Repl
     """
     level = _smoothed_levels(units, origins)
     cycle = np.empty((len(units), len(origins), season.length))
-    scale = np.empty((len(units), len(origins)))
+    traits = np.empty((len(units), len(origins), 4))
     for k, origin in enumerate(origins):
         past = units[:, :origin]
-        known = np.isfinite(past).sum(axis=1)
-        window = _window_mean(past, season.window)[:, None]
-        phases = _seasonal_mean(past, season)
-        smoothed = level[:, k, None]
-        phases = np.where(np.isfinite(phases), phases, smoothed)
-        cycle[:, k] = _median_of_three(smoothed, window, phases)
-        cycle[known < 2 * season.least, k] = np.nan
-        scale[:, k] = series_scale(past)
-    return Replay(tuple(origins), cycle, scale)
+        cycle[:, k] = _median_of_five(*_members(past, level[:, k, None], season))
+        cycle[np.isfinite(past).sum(axis=1) < 2 * season.least, k] = np.nan
+        traits[:, k] = series_traits(past)
+    return Replay(tuple(origins), cycle, traits)
+
+
+def _members(past: FloatArray, level: FloatArray, season: Season) -> list[FloatArray]:
+    """Forecast a season by the stand-ins of the five models of the usual combination."""
+    forms: dict[str, Callable[[], FloatArray]] = {
+        "naive": lambda: past[:, -1:],
+        "window": lambda: _window_mean(past, season.window),
+        "long_window": lambda: _window_mean(past, season.long_window),
+        "seasonal_naive": lambda: _seasonal_mean(past, season.length, 1),
+        "seasonal_window": lambda: _seasonal_mean(past, season.length, season.seasons),
+    }
+    members = []
+    for name in usual(season):
+        member = forms[name]() if name in forms else level
+        members.append(np.where(np.isfinite(member), member, level))
+    return members
 
 
 def series_scale(units: FloatArray) -> FloatArray:
-    """Size by which errors of different series become comparable.
+    """Size by which errors of different series become comparable; see ``series_traits``."""
+    return np.asarray(series_traits(units)[:, 0])
 
-    The geometric mean of level and spread of the last half year: scaling by the level alone is too
+
+def series_traits(units: FloatArray) -> FloatArray:
+    """Scale, spread, mean and usual size of a sale of each series in the last half year.
+
+    The scale is the geometric mean of level and spread: scaling errors by the level alone is too
     wide for big steady series, by the spread alone too narrow for quiet ones that wake up.
 
     Args:
         units: Shape (n, periods), NaN before the first sale.
 
     Returns:
-        Shape (n,), >= 0; 0 only for a series without demand in the window.
+        Shape (n, 4), >= 0: scale, standard deviation, mean, mean of the periods with a sale. The
+        scale is 0 only for a series without demand in the window.
     """
     recent = units[:, -SCALE_PERIODS:]
     known = np.isfinite(recent)
     count = np.maximum(known.sum(axis=1), 1)
     values = np.where(known, recent, 0.0)
-    mean = values.sum(axis=1) / count
+    total = values.sum(axis=1)
+    mean = total / count
     spread = np.sqrt(np.where(known, (values - mean[:, None]) ** 2, 0.0).sum(axis=1) / count)
-    return np.asarray(np.maximum(np.sqrt(mean * spread), _LEVEL_SHARE * mean))
+    scale = np.maximum(np.sqrt(mean * spread), _LEVEL_SHARE * mean)
+    size = total / np.maximum((values > 0).sum(axis=1), 1)
+    return np.stack([scale, spread, mean, size], axis=1)
 
 
 @dataclass(frozen=True)
@@ -173,18 +199,21 @@ def _window_mean(past: FloatArray, window: int) -> FloatArray:
     known = np.isfinite(recent)
     with np.errstate(invalid="ignore"):
         mean = np.where(known, recent, 0.0).sum(axis=1) / known.sum(axis=1)
-    return np.asarray(mean)
+    return np.asarray(mean)[:, None]
 
 
-def _seasonal_mean(past: FloatArray, season: Season) -> FloatArray:
+def _seasonal_mean(past: FloatArray, length: int, seasons: int) -> FloatArray:
     """Mean of each phase over the last seasons, (n, length); NaN where they are not all known."""
-    span = season.length * season.seasons
+    span = length * seasons
     if past.shape[1] < span:
-        return np.full((len(past), season.length), np.nan)
-    shape = (len(past), season.seasons, season.length)
-    return np.asarray(past[:, -span:].reshape(shape).mean(axis=1))
+        return np.full((len(past), length), np.nan)
+    return np.asarray(past[:, -span:].reshape(len(past), seasons, length).mean(axis=1))
 
 
-def _median_of_three(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
+def _median_of_five(
+    a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, e: FloatArray
+) -> FloatArray:
     """Middle value, by comparisons: sorting would take most of the time of the replay."""
-    return np.asarray(np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)))
+    low = np.maximum(np.minimum(a, b), np.minimum(c, d))
+    high = np.minimum(np.maximum(a, b), np.maximum(c, d))
+    return np.asarray(np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), e)))

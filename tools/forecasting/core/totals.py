@@ -3,51 +3,64 @@
 The quantile of a sum is not the sum of quantiles: for nine independent normal days of 100 +- 20
 the 95 % quantiles add up to 1,196, but the total stays below 999. So errors are taken of totals:
 past forecasts of the next 1, 3, 7, ... days are compared with what was sold in them, divided by
-the scale of the series, and pooled over all series of a similar kind and size.
+the width that a series of its kind has (``tails``), and pooled over all series of a similar kind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri  # the normal quantile, without the weight of scipy.stats
 
-from tools.errors import InvalidInput
-from tools.forecasting.core.replay import Replay, series_scale
+from tools.forecasting.core import tails
+from tools.forecasting.core.replay import Replay, series_traits
+from tools.forecasting.core.stored import total_mean as total_mean
+from tools.forecasting.core.stored import total_quantile as total_quantile
+from tools.forecasting.core.stored import total_sd as total_sd
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-HORIZON_DAYS = (1, 3, 7, 14, 21, 28, 42, 63, 91)
+HORIZON_DAYS = (1, 3, 7, 14, 21, 28, 42, 56, 91)
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 LEAST_ERRORS = 60  # in a pool; fewer say nothing about a tail
-_MOMENTS = 13  # past moments to learn from: a quarter of weeks
+_MOMENTS = 52  # past moments to learn from: a year of weeks holds its high and low seasons
+_LEAST_MOMENTS = 8
+_ENOUGH_ERRORS = 20_000  # in a pool; more moments than that would cost memory and teach nothing
 _BUCKETS = 3
 _BUCKET_SERIES = 12  # fewer series than this per bucket share one pool
-_CAP = 1.5  # times the highest total of the history
+_LINE_SERIES = 40  # from so many series on the width follows a line, and levels need no pools
+_TAILS = (0.05, 0.95)  # levels of the lines of the lower and the upper width
+_LEAST_WIDTH = 0.1  # of the scale
+_WEIGHT_POWER = 0.5  # between every series alike (0) and every unit alike (1)
+_CAP = 2.0  # times the highest total of the history
 _UNTESTED_WIDENING = 1.25
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Pooled errors of totals in units of the scale of a series.
+    """Pooled errors of totals in units of their usual width.
 
     Attributes:
         horizons: Shape (h,): periods, increasing.
-        quantiles: Shape (buckets, h, levels).
+        lower: Shape (buckets, h, 5): line of the width below the forecast, by the traits of a
+            series over its scale.
+        upper: Shape (buckets, h, 5): of the width above it.
+        quantiles: Shape (buckets, h, levels): of errors over their width.
         count: Shape (buckets, h): errors behind each figure.
     """
 
     horizons: IntArray
+    lower: FloatArray
+    upper: FloatArray
     quantiles: FloatArray
     count: IntArray
 
 
 def buckets(units: FloatArray, is_rare: BoolArray) -> IntArray:
-    """Sort series into pools: steady and rare demand apart, and small, middle, large sellers.
+    """Sort series into pools: steady and rare demand apart; few of them by small and large too.
 
     The errors of rare demand, in units of its scale, are far wider than those of steady demand;
     in one pool they would double the safety stock of the steady items of a small catalogue.
@@ -76,7 +89,8 @@ def pools(level: FloatArray, is_rare: BoolArray) -> IntArray:
     first = 0
     for rows in (np.flatnonzero(~is_rare), np.flatnonzero(is_rare)):
         if len(rows):
-            count = max(1, min(_BUCKETS, len(rows) // _BUCKET_SERIES))
+            by_size = max(1, min(_BUCKETS, len(rows) // _BUCKET_SERIES))
+            count = 1 if len(rows) >= _LINE_SERIES else by_size
             rank = np.argsort(np.argsort(level[rows], kind="stable"), kind="stable")
             pool[rows] = first + rank * count // len(rows)
             first += count
@@ -103,7 +117,8 @@ def calibrate(
     return pooled([found], pools=len(members), horizons=horizons)
 
 
-Errors = list[list[FloatArray]]  # by horizon, by pool
+ErrorRows = npt.NDArray[np.float32]
+Errors = list[list[ErrorRows]]  # by horizon, by pool: rows of error, five traits, scale
 
 
 def errors(
@@ -129,46 +144,91 @@ def errors(
 
 def pooled(parts: Sequence[Errors], *, pools: int, horizons: Sequence[int]) -> Calibration:
     """Turn the errors of all parts of a catalogue into its calibration; see ``calibrate``."""
-    quantiles, counts, tested = [], [], []
+    tested: list[int] = []
+    found: list[list[_Pool]] = []
     for k, horizon in enumerate(horizons):
         groups = [np.concatenate([part[k][bucket] for part in parts]) for bucket in range(pools)]
         common = np.concatenate(groups)
         if len(common) < LEAST_ERRORS:
             break
-        groups = [group if len(group) >= LEAST_ERRORS else common for group in groups]
         tested.append(horizon)
-        counts.append([len(group) for group in groups])
-        quantiles.append([np.quantile(group, LEVELS) for group in groups])
+        found.append([_pool(group if len(group) >= LEAST_ERRORS else common) for group in groups])
+
+    def table(column: int, width: int) -> FloatArray:
+        values = np.array([[pool[column] for pool in row] for row in found], dtype=float)
+        return values.reshape(len(tested), pools, width).transpose(1, 0, 2)
+
     return Calibration(
         np.array(tested, dtype=np.int64),
-        np.array(quantiles).reshape(len(tested), pools, len(LEVELS)).transpose(1, 0, 2),
-        np.array(counts, dtype=np.int64).reshape(len(tested), pools).T,
+        table(0, _TRAITS),
+        table(1, _TRAITS),
+        table(2, len(LEVELS)),
+        table(3, 1)[..., 0].astype(np.int64),
     )
+
+
+_TRAITS = 5
+_Pool = tuple[FloatArray, FloatArray, FloatArray, int]
+
+
+def _pool(rows: ErrorRows) -> _Pool:
+    """Width lines, quantiles of the errors over their width, and how many there were."""
+    error, traits, scale = rows[:, 0].astype(float), rows[:, 1:-1].astype(float), rows[:, -1]
+    lower = upper = np.eye(_TRAITS)[0]  # the scale alone
+    if len(rows) >= tails.LEAST_ROWS:
+        weight = (scale / scale.mean()).astype(float) ** _WEIGHT_POWER
+        lower, upper = tails.tail_lines(traits, error, weight, levels=_TAILS)
+    over = error / np.where(error < 0, _width(traits, lower), _width(traits, upper))
+    return lower, upper, np.quantile(over, LEVELS), len(rows)
+
+
+def _width(traits: FloatArray, line: FloatArray) -> FloatArray:
+    """Usual width of errors over the scale, by a line; never next to nothing."""
+    return np.asarray(np.maximum((traits * line).sum(axis=-1), _LEAST_WIDTH))
+
+
+def _over_scale(total: FloatArray, traits: FloatArray) -> FloatArray:
+    """Traits on which the width depends, over the scale: shape (..., 5), NaN without a scale."""
+    scale, spread, mean, size = np.moveaxis(traits, -1, 0)
+    columns = np.stack([scale, total, spread, mean, size], axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(columns / scale[..., None])
 
 
 def _errors(
     running: FloatArray, past: Replay, pool: IntArray, members: IntArray, horizon: int
-) -> list[FloatArray]:
-    """Scaled and widened errors of the totals of one horizon, by pool.
+) -> list[ErrorRows]:
+    """Errors, traits and scale of the totals of one horizon, by pool.
 
-    Of the moments whose totals are known the last quarter's count: recent errors resemble the
-    coming ones more. Small pools look further back until they are big enough.
+    The moments lie evenly in the last year; big pools need fewer of them, so that memory holds.
     """
-    wanted = [max(_MOMENTS, -(-LEAST_ERRORS // max(int(count), 1))) for count in members]
     over = sum(origin + horizon < running.shape[1] for origin in past.origins)
-    recent = slice(max(0, over - max(wanted)), over)
-    origins = np.array(past.origins[recent], dtype=int)
-    if not len(origins):
-        return [np.empty(0)] * len(members)
-    sold = running[:, origins + horizon] - running[:, origins]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scaled = (sold - past.total(horizon, recent)) / past.scale[:, recent]
-    groups = []
-    for bucket in range(len(members)):
-        group = scaled[pool == bucket][:, -wanted[bucket] :]
-        group = group * _widening(origins[-wanted[bucket] :], horizon)
-        groups.append(group[np.isfinite(group)])
+    groups: list[ErrorRows] = []
+    for bucket, count in enumerate(members):
+        moments = _moments(over, int(count))
+        rows = pool == bucket
+        if not len(moments) or not rows.any():
+            groups.append(np.empty((0, _TRAITS + 2), dtype=np.float32))
+            continue
+        origins = np.array(past.origins, dtype=int)[moments]
+        sold = running[rows][:, origins + horizon] - running[rows][:, origins]
+        total = past.total(horizon, moments)[rows]
+        traits = past.traits[rows][:, moments]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = (sold - total) / traits[..., 0] * _widening(origins, horizon)
+        found = np.concatenate(
+            [error[..., None], _over_scale(total, traits), traits[..., :1]], axis=-1
+        )
+        found = found.reshape(-1, _TRAITS + 2)
+        groups.append(found[np.isfinite(found).all(axis=1)].astype(np.float32))
     return groups
+
+
+def _moments(over: int, members: int) -> IntArray:
+    """Which of the first ``over`` moments to learn from."""
+    last = min(over, max(_MOMENTS, -(-LEAST_ERRORS // max(members, 1))))
+    count = min(last, max(_LEAST_MOMENTS, -(-_ENOUGH_ERRORS // max(members, 1))))
+    return np.unique(np.linspace(over - last, over - 1, count).round().astype(np.int64))
 
 
 def _running(units: FloatArray) -> FloatArray:
@@ -226,16 +286,28 @@ def spread(
     steps = steps[steps <= daily.shape[1]]
     total = np.cumsum(daily, axis=1)[:, steps - 1]
     if is_tested:
-        scale = series_scale(units)[:, None]
-        quantiles = (
-            total[..., None] + calibration.quantiles[pool][:, : len(steps)] * scale[..., None]
-        )
+        offsets = _offsets(units, total, calibration, pool)
     else:
         scale = _UNTESTED_WIDENING * np.nanstd(units, axis=1)[:, None]
-        quantiles = total[..., None] + (scale * np.sqrt(steps))[..., None] * ndtri(LEVELS)
+        offsets = (scale * np.sqrt(steps))[..., None] * ndtri(LEVELS)
     cap = np.maximum(_CAP * _highest_totals(units, steps), total)[..., None]
-    quantiles = np.maximum.accumulate(np.clip(quantiles, 0.0, cap), axis=2)
+    quantiles = np.clip(total[..., None] + offsets, 0.0, cap)
+    quantiles = np.maximum.accumulate(quantiles, axis=2)
     return Spread(steps, _matching_sd(total, quantiles), quantiles, is_tested)
+
+
+def _offsets(
+    units: FloatArray, total: FloatArray, calibration: Calibration, pool: IntArray
+) -> FloatArray:
+    """Distance of the quantiles from the mean, shape (n, h, levels)."""
+    steps = total.shape[1]
+    known = np.repeat(series_traits(units)[:, None], steps, axis=1)
+    traits = np.nan_to_num(_over_scale(total, known), posinf=0.0)
+    scale = known[..., 0]
+    below = scale * _width(traits, calibration.lower[pool][:, :steps])
+    above = scale * _width(traits, calibration.upper[pool][:, :steps])
+    over = calibration.quantiles[pool][:, :steps]
+    return np.asarray(np.where(over < 0, below[..., None], above[..., None]) * over)
 
 
 def _matching_sd(total: FloatArray, quantiles: FloatArray) -> FloatArray:
@@ -260,102 +332,3 @@ def _highest_totals(units: FloatArray, horizons: IntArray) -> FloatArray:
         best = (running[:, length:] - running[:, :-length]).max(axis=1)
         answer[:, k] = best * (horizon / length)
     return answer
-
-
-def total_mean(mean: Sequence[float], *, days: float) -> float:
-    """Expected demand of the next ``days`` days; beyond the horizon the last four weeks repeat.
-
-    Args:
-        mean: Units per day for day 1, 2, ...
-        days: Length of the period, >= 0; a fraction counts as a part of a day.
-
-    Example:
-        >>> total_mean([100.0] * 60, days=9)
-        900.0
-    """
-    if days < 0:
-        raise InvalidInput(f"a period cannot be negative, got {days!r} days")
-    if not mean:
-        return 0.0
-    tail = float(np.mean(mean[-28:]))
-    inside = min(days, len(mean))
-    whole = int(inside)
-    part = (inside - whole) * mean[whole] if whole < len(mean) else 0.0
-    return float(sum(mean[:whole]) + part + max(0.0, days - len(mean)) * tail)
-
-
-def total_sd(forecast_total_sd: Mapping[str, Any], days: float) -> float:
-    """Standard deviation of the error of the total of the next ``days`` days.
-
-    Args:
-        forecast_total_sd: ``{"days": [...], "sd": [...]}``, days increasing.
-        days: Length of the period, >= 0.
-
-    Returns:
-        Units. Between the stored days interpolated on the square root of time, outside them
-        extrapolated with it.
-
-    Example:
-        >>> total_sd({"days": [1, 9], "sd": [20.0, 60.0]}, 4)
-        40.0
-    """
-    if days < 0:
-        raise InvalidInput(f"a period cannot be negative, got {days!r} days")
-    if not forecast_total_sd.get("days"):
-        raise InvalidInput("the forecast holds no spread of totals; run the forecasts again")
-    return _on_root_of_time(forecast_total_sd["days"], forecast_total_sd["sd"], days)
-
-
-def total_quantile(
-    mean: Sequence[float],
-    forecast_total_sd: Mapping[str, Any],
-    forecast_total_quantiles: Mapping[str, Any],
-    *,
-    days: float,
-    level: float,
-) -> float:
-    """Quantile of the demand of the next ``days`` days; never the sum of daily quantiles.
-
-    Args:
-        mean: Units per day for day 1, 2, ...
-        forecast_total_sd: ``{"days": [...], "sd": [...]}``.
-        forecast_total_quantiles: ``{"days": [...], "0.95": [...], ...}``; empty: normal.
-        days: Length of the period, >= 0.
-        level: In (0, 1).
-
-    Example:
-        >>> flat = {"days": [1, 9], "sd": [20.0, 60.0]}
-        >>> round(total_quantile([100.0] * 9, flat, {}, days=9, level=0.95), 1)
-        998.7
-    """
-    if not 0 < level < 1:
-        raise InvalidInput(f"a quantile level lies between 0 and 1, got {level!r}")
-    expected = total_mean(mean, days=days)
-    stored = forecast_total_quantiles.get("days") or []
-    if not stored:
-        return max(0.0, expected + float(ndtri(level)) * total_sd(forecast_total_sd, days))
-    at_day = np.array([total_mean(mean, days=day) for day in stored])
-    known = sorted((float(key), key) for key in forecast_total_quantiles if key != "days")
-    offsets = [
-        _on_root_of_time(stored, np.asarray(forecast_total_quantiles[key]) - at_day, days)
-        for _, key in known
-    ]
-    return max(0.0, expected + _at_level([value for value, _ in known], offsets, level))
-
-
-def _on_root_of_time(days: Sequence[float], values: Any, at: float) -> float:
-    """Interpolate on sqrt(days); through the origin before the first day and behind the last."""
-    roots, known, root = np.sqrt(np.asarray(days, float)), np.asarray(values, float), at**0.5
-    if root >= roots[-1]:
-        return float(known[-1] * root / roots[-1])
-    return float(np.interp(root, np.append(0.0, roots), np.append(0.0, known)))
-
-
-def _at_level(levels: Sequence[float], offsets: Sequence[float], level: float) -> float:
-    """Interpolate on the normal score; beyond the outermost level stretch its offset."""
-    score, scores = float(ndtri(level)), ndtri(levels)
-    for edge in (0, -1):
-        beyond = score < scores[0] if edge == 0 else score > scores[-1]
-        if beyond and scores[edge] != 0:
-            return float(offsets[edge] * max(1.0, score / scores[edge]))
-    return float(np.interp(score, scores, offsets))
