@@ -122,3 +122,34 @@ class TestRules:
         row = _advise(session, world)
 
         assert row.inputs["service_level"] != 0.95
+
+
+class TestSegments:
+    """The shipped service levels: AX 0.98, CZ 0.90, 0.95 without a segment."""
+
+    def _level(self, session: Session, world: WorldP, segment: str) -> float:
+        world.widget.abc, world.widget.xyz = segment[:1], segment[1:]
+        return float(_advise(session, world).inputs["service_level"])
+
+    @pytest.mark.parametrize(("segment", "level"), [("AX", 0.98), ("CZ", 0.90), ("", 0.95)])
+    def test_where_nobody_set_a_level_the_segments_counts(
+        self, session: Session, world: WorldP, segment: str, level: float
+    ) -> None:
+        assert self._level(session, world, segment) == level
+
+    def test_what_a_person_set_stays(self, session: Session, world: WorldP) -> None:
+        session.exec(select(Policy)).one().version = 2
+
+        assert self._level(session, world, "CZ") == 0.95
+
+    def test_an_item_without_policy_is_planned_by_its_segment(
+        self, session: Session, world: WorldP, clock: FixedClock
+    ) -> None:
+        item = make_item(session, "NEW-1", "New one")
+        item.abc, item.xyz = "A", "X"
+        add_order(session, world, item=item)
+
+        plan_all(session, clock=clock, company=USD)
+
+        row = session.exec(select(Recommendation).where(Recommendation.item_id == item.id)).one()
+        assert (row.inputs["service_level"], row.inputs["policy_version"][-2:]) == (0.98, "v1")

@@ -18,6 +18,7 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.offers.core import LeadTime, Offer
 from tools.offers.service import DeliveryHistory, offer_lead_time, offers_by_item
+from tools.planning_inputs.core.classes import service_rate_for
 from tools.positions.core import StockPosition
 from tools.positions.service import Pair, positions_by_pair
 
@@ -85,7 +86,7 @@ def _case(
         unit_value_minor=item.unit_price_minor or item.unit_cost_minor,
         unit_cost_minor=item.unit_cost_minor,
         position=position,
-        settings=settings_of(policy),
+        settings=settings_of(policy, segment=(item.abc, item.xyz)),
         outlook=outlook,
         offers=tuple(offers),
         shelf_life_days=item.shelf_life_days,
@@ -164,12 +165,19 @@ def policy_label(policy: Policy) -> str:
     return f"policy {policy.id} v{policy.version}"
 
 
-def settings_of(policy: Policy | None) -> Settings:
-    """Return what people set, or the defaults where there is no policy yet."""
+def settings_of(policy: Policy | None, *, segment: tuple[str, str] = ("", "")) -> Settings:
+    """Return what people set, or the defaults where nobody set anything.
+
+    A policy of version 1 was written by the program: its service level is that of the item's
+    segment (ABC by usage value, XYZ by variation), once the item has one.
+    """
+    usual = Settings()
+    by_segment = service_rate_for(*segment) if all(segment) else usual.service_rate
     if policy is None:
-        return Settings()
+        return replace(usual, service_rate=by_segment)
+    is_untouched = policy.version == 1 and policy.service_rate == usual.service_rate
     return Settings(
-        service_rate=policy.service_rate,
+        service_rate=by_segment if is_untouched else policy.service_rate,
         measure=policy.measure,
         method=policy.method,
         review_days=policy.review_period_days,

@@ -11,7 +11,7 @@ from db.models.catalog import Item, Location
 from db.models.planning import PlanningRun, Policy, Recommendation
 from tools.cases.core import Case, Settings
 from tools.cases.service import cases as read_cases
-from tools.cases.service import policies_by_pair, settings_of, today_of
+from tools.cases.service import policies_by_pair, policy_label, today_of
 from tools.clock import Clock
 from tools.company import Company
 from tools.errors import InvalidInput, NotEnoughData
@@ -114,10 +114,18 @@ def plan_advice(session: Session, *, clock: Clock, company: Company) -> list[Adv
     if missing:
         known = policies_by_pair(session, None, None)
         cases = [
-            replace(case, settings=settings_of(known[(case.item_id, case.location_id)]))
+            replace(
+                case, settings=_labelled(case.settings, known[(case.item_id, case.location_id)])
+            )
             for case in cases
         ]
     return _advise(session, cases, clock=clock, company=company)
+
+
+def _labelled(settings: Settings, policy: Policy) -> Settings:
+    """The default settings under the name of the policy that now holds them."""
+    is_new = settings.label == Settings().label
+    return replace(settings, label=policy_label(policy)) if is_new else settings
 
 
 def plan_all(session: Session, *, clock: Clock, company: Company) -> PlanningRun:
