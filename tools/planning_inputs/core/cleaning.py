@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from db.types import CorrectionKind, EventKind
@@ -95,7 +96,7 @@ def corrected(frame: pd.DataFrame, corrections: Sequence[Correction]) -> pd.Data
         corrections: At most one counts per series and day, the last.
 
     Returns:
-        The frame with corrected rows, ordered by item, location and day.
+        The frame with corrected rows, in no order.
     """
     if not corrections:
         return frame
@@ -121,8 +122,7 @@ def corrected(frame: pd.DataFrame, corrections: Sequence[Correction]) -> pd.Data
     mixed["flag"] = flag.mask(is_out & ~is_stockout, EXCLUDED_FLAG).mask(is_out & is_stockout, "")
     if "returned_units" in mixed:
         mixed["returned_units"] = mixed["returned_units"].fillna(0).astype(np.int64)
-    whole = pd.concat([frame[~is_touched], mixed[frame.columns]])
-    return whole.sort_values(KEY, ignore_index=True)
+    return pd.concat([frame[~is_touched], mixed[frame.columns]], ignore_index=True)
 
 
 def joined(frame: pd.DataFrame, heirs: Mapping[int, int]) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def joined(frame: pd.DataFrame, heirs: Mapping[int, int]) -> pd.DataFrame:
         heirs: Id of the item that took over by the id of the replaced one.
 
     Returns:
-        The frame ordered by item, location and day, one row per day.
+        The frame in no order, one row per series and day.
     """
     pairs = [(old, heir) for old in heirs for heir in descendants(old, heirs)]
     if not pairs or frame.empty:
@@ -145,7 +145,7 @@ def joined(frame: pd.DataFrame, heirs: Mapping[int, int]) -> pd.DataFrame:
     both = pd.concat([frame[is_heir], moved])
     rules = {name: _JOIN.get(name, "first") for name in frame.columns if name not in KEY}
     added = both.groupby(KEY, as_index=False, sort=True).agg(rules)[frame.columns]
-    return pd.concat([frame[~is_heir], added]).sort_values(KEY, ignore_index=True)
+    return pd.concat([frame[~is_heir], added], ignore_index=True)
 
 
 _JOIN = {"units": "sum", "returned_units": "sum", "is_in_stock": "max", "flag": "max"}
@@ -196,18 +196,35 @@ def in_stock_when_closed(frame: pd.DataFrame, events: Sequence[Event]) -> pd.Dat
     is_out = ~frame["is_in_stock"].to_numpy(bool)
     if not is_out.any():
         return frame
-    place, day = frame["location_id"], frame["on"]
+    out = frame.loc[is_out, ["location_id", "on"]]
     shut = [7 * location_id + weekday for location_id, weekday in closed_weekdays(frame)]
-    is_shut = (7 * place + day.dt.weekday).isin(shut).to_numpy()
-    quiet = frame.groupby(["location_id", "on"])["units"].transform("sum").eq(0).to_numpy()
+    is_shut = (7 * out["location_id"] + out["on"].dt.weekday).isin(shut).to_numpy()
+    is_shut |= _behind_closed_doors(frame, out, events)
+    if not is_shut.any():
+        return frame
+    opened = frame["is_in_stock"].to_numpy(bool).copy()
+    opened[np.nonzero(is_out)[0][is_shut]] = True
+    return frame.assign(is_in_stock=opened)
+
+
+def _behind_closed_doors(
+    frame: pd.DataFrame, out: pd.DataFrame, events: Sequence[Event]
+) -> npt.NDArray[np.bool_]:
+    """Mark the rows of closures and holidays on which their place sold nothing at all."""
+    is_door = np.zeros(len(out), dtype=np.bool_)
     for event in events:
-        is_door = event.supplier_id is None and event.item_id is None and not event.category
-        if is_door and event.kind in (EventKind.CLOSURE, EventKind.HOLIDAY):
-            here = day.between(pd.Timestamp(event.start_on), pd.Timestamp(event.end_on))
+        is_place = event.supplier_id is None and event.item_id is None and not event.category
+        if is_place and event.kind in (EventKind.CLOSURE, EventKind.HOLIDAY):
+            here = out["on"].between(pd.Timestamp(event.start_on), pd.Timestamp(event.end_on))
             if event.location_id is not None:
-                here &= place == event.location_id
-            is_shut |= here.to_numpy() & quiet
-    return frame.assign(is_in_stock=~(is_out & ~is_shut))
+                here &= out["location_id"] == event.location_id
+            is_door |= here.to_numpy()
+    days = out.loc[is_door, "on"].unique()
+    if not len(days):
+        return is_door
+    sold = frame.loc[frame["on"].isin(days) & (frame["units"] > 0), ["location_id", "on"]]
+    busy = pd.MultiIndex.from_frame(sold.drop_duplicates())
+    return is_door & ~pd.MultiIndex.from_frame(out).isin(busy)
 
 
 def _with_holidays(
