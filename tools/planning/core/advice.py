@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from tools.cases.core import Case
 from tools.demand.core import OUTLIER_NOTE
 from tools.offers.core import Offer, arrival_on
 from tools.planning.core.explanation import waterfall
-from tools.planning.core.numbers import Row, is_optimised, numbers_of, unrated
+from tools.planning.core.numbers import Row, as_lists, is_optimised, numbers_of, unrated
 from tools.planning.core.plan import (
     Stock,
     choose,
@@ -34,6 +34,7 @@ from tools.planning.core.usual import take
 from tools.positions.core import day_of, due_offset_days
 
 OLD_FORECAST_DAYS = 7
+BLOCK = 5000  # cases at once: what they take in memory does not grow with the assortment
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,24 @@ def advise_cases(
         carrying_rate: Cost of holding, fraction of the value a year.
         change: A scenario.
     """
-    if not cases:
-        return []
+    return [
+        advice
+        for first in range(0, len(cases), BLOCK)
+        for advice in _advise_block(
+            cases[first : first + BLOCK], today=today, rates_micro=rates_micro,
+            carrying_rate=carrying_rate, change=change,
+        )
+    ]  # fmt: skip
+
+
+def _advise_block(
+    cases: Sequence[Case],
+    *,
+    today: date,
+    rates_micro: dict[str, int],
+    carrying_rate: float,
+    change: Change,
+) -> list[Advice]:
     laid = tables(
         cases, today=today, rates_micro=rates_micro, change=change, carrying_rate=carrying_rate
     )
@@ -98,7 +115,8 @@ def advise_cases(
         shelf_days=_known(case.shelf_life_days for case in cases),
         free_units=_known(case.free_units for case in cases),
     )
-    result = plan(laid.rules, terms, evaluated, stock, carrying_rate=carrying_rate)
+    result = as_lists(plan(laid.rules, terms, evaluated, stock, carrying_rate=carrying_rate))
+    evaluated = replace(as_lists(evaluated), numbers=as_lists(evaluated.numbers))
     timed = zip(terms.bridge_days.tolist(), laid.rules.review_in.tolist(), strict=True)
     return [
         _advice(Row(case, laid.offers[rows[i]], i, evaluated, result, today, rates_micro, *days))

@@ -3,11 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from db.types import ReplenishmentRule
 from tools.planning.core.caps import LABELS
-from tools.planning.core.plan import cover_days
 from tools.planning.core.quantities import NO_LIMIT, order_quantity, packs_for_units
 
 Term = dict[str, Any]
@@ -114,10 +111,9 @@ def price_of(inputs: Mapping[str, Any], quantity: int) -> int:
 
 def cover_of(inputs: Mapping[str, Any], quantity: int) -> float | None:
     """Days above the reorder point after an order of ``quantity``, one decimal."""
-    values = (inputs["netted_position"] + quantity, inputs["reorder_point"])
-    arrays = [np.array([value], dtype=np.float64) for value in (*values, inputs["demand_per_day"])]
-    days = float(cover_days(*arrays)[0])
-    return None if np.isnan(days) else round(days, 1)
+    above = inputs["netted_position"] + quantity - inputs["reorder_point"]
+    mean = float(inputs["demand_per_day"])
+    return round(above / mean, 1) if mean > 0 else None
 
 
 def _note(inputs: Mapping[str, Any], asked: int, quantity: int, limit: int) -> str:
