@@ -98,6 +98,7 @@ def deadline(value: str | None, today: date) -> str:
 EXCEPTION_NAMES = {
     "stuck_delivery": "not delivered", "below_rop": "below reorder point", "excess": "in excess",
     "projected_stockout": "running out", "late_po": "orders late", "unconfirmed_po": "unconfirmed",
+    "forecast_drift": "forecasts drifted",
 }  # fmt: skip
 
 

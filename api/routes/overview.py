@@ -10,7 +10,13 @@ from api.routes.examples import ENVELOPE_EXAMPLE, answers
 router = APIRouter(tags=["planning"])
 
 ExceptionType = Literal[
-    "stuck_delivery", "below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"
+    "stuck_delivery",
+    "below_rop",
+    "projected_stockout",
+    "late_po",
+    "unconfirmed_po",
+    "excess",
+    "forecast_drift",
 ]
 
 

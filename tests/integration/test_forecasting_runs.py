@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from db.models.stock import StockLevel
 from db.session import Database
 from tests.conftest import AUDIT_INFO, NOW
 from tests.factories import make_item, make_location, make_users
-from tests.factories_demand import make_demand, make_load
+from tests.factories_demand import YESTERDAY, make_demand, make_load
+from tools.alerts.service import exceptions
 from tools.cases.service import newest_forecast_runs
 from tools.clock import FixedClock
+from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tools.forecasting.core.engines import Engine
 from tools.forecasting.service.records import latest_forecast, latest_run, roll_back, runs
@@ -32,6 +35,7 @@ import os, signal, sys
 from datetime import datetime
 from db.session import Database
 from tools.clock import FixedClock
+from tools.company import Company
 from tools.forecasting.service.runs import run_forecasts
 
 def die(done, total):
@@ -230,3 +234,48 @@ class TestRollBack:
 def _run_id(session: Session) -> int | None:
     run = latest_run(session)
     return None if run is None else run.id
+
+
+class TestDrift:
+    def test_a_forecast_that_is_too_high_week_after_week_is_an_exception(
+        self, database: Database
+    ) -> None:
+        _halved(database, weeks=8)
+
+        with database.read() as session:
+            found = exceptions(
+                session, clock=CLOCK, company=Company(), types=["forecast_drift"]
+            ).exceptions
+
+        assert {e.sku for e in found} == {"FALLING"}
+        (one,) = found
+        assert "sold less than forecast week after week" in one.why
+        assert "the next run fits it anew" in one.why
+        with database.read() as session:
+            assert (
+                exceptions(session, clock=CLOCK, company=Company(), types=["excess"]).exceptions
+                == []
+            )
+
+    def test_a_promise_waits_until_its_week_is_over(self, shop: Database) -> None:
+        run_forecasts(shop, clock=CLOCK)
+        again = run_forecasts(shop, clock=CLOCK)
+
+        tracks = [row["metrics"]["track"] for row in _stored(shop, again) if row["observed_days"]]
+
+        assert all(track["weeks"] == [] for track in tracks)
+        assert {track["open"][0] for track in tracks} == {YESTERDAY.isoformat()}
+
+
+def _halved(database: Database, *, weeks: int) -> None:
+    """One item loses a tenth of its sales each week, one does not; a run at each weekend."""
+    random = np.random.default_rng(3)
+    days = 200
+    with database.write() as session:
+        main, load = make_location(session), make_load(session)
+        fall = 0.9 ** np.maximum(0, (np.arange(days) - (days - 7 * weeks)) // 7)
+        for sku, level in (("FALLING", 60 * fall), ("STEADY", np.full(days, 60.0))):
+            item = make_item(session, sku, sku.title())
+            make_demand(session, item, main, load, units=random.poisson(level).tolist())
+    for week in range(weeks, -1, -1):
+        run_forecasts(database, clock=FixedClock(NOW - timedelta(days=7 * week)), horizon_days=28)

@@ -8,6 +8,7 @@ from typing import Any
 
 TYPES = (
     "stuck_delivery", "below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess",
+    "forecast_drift",
 )  # fmt: skip
 CONFIRM_WITHIN_HOURS = 48
 _URGENCY = {"critical": 0, "warning": 1, "info": 2}
@@ -109,6 +110,15 @@ def stuck_exception(
     return StockException(
         "stuck_delivery", sku, name, location, "critical", value_minor, due_on, why, number
     )
+
+
+def drift_exception(
+    *, sku: str, name: str, location: str, why: str, proposal: str, signs: int
+) -> StockException:
+    """The exception of a forecast that no longer holds; two signs are more urgent than one."""
+    severity = "warning" if signs > 1 else "info"
+    told = f"{why}: {proposal}"
+    return StockException("forecast_drift", sku, name, location, severity, 0, None, told)
 
 
 def worklist(found: Sequence[StockException]) -> list[StockException]:

@@ -14,6 +14,7 @@ from db.models.purchasing import Outbox, PurchaseOrder, PurchaseOrderLine, Shipm
 from db.types import OrderState, OutboxState, ShipmentStatus
 from tools.alerts.core import (
     StockException,
+    drift_exception,
     item_exceptions,
     order_exception,
     stuck_exception,
@@ -22,6 +23,8 @@ from tools.alerts.core import (
 from tools.cases.service import today_of
 from tools.clock import Clock
 from tools.company import Company
+from tools.forecasting.core.drift import proposal, sentence
+from tools.forecasting.service.tracking import drifting
 from tools.money import in_company_minor
 from tools.offers.core import unrated_notes
 from tools.offers.service import exchange_rates
@@ -70,7 +73,8 @@ def exceptions(
         session, items, rates, supplier, runs_out, clock=clock, company=company
     )
     stuck, unvalued = _of_deliveries(session, rates, supplier)
-    wanted = [e for e in found + late + stuck if types is None or e.type in types]
+    drift = [] if supplier is not None else _of_forecasts(session)
+    wanted = [e for e in found + late + stuck + drift if types is None or e.type in types]
     as_of = clock.now() if advice.run is None else advice.run.as_of_at
     notes = (
         unrated_notes(unrated | strange | unvalued)
@@ -153,6 +157,17 @@ def _of_orders(
             found.append(exception)
             unrated |= {order.currency} - rates.keys()
     return found, unrated
+
+
+def _of_forecasts(session: Session) -> list[StockException]:
+    """Forecasts of the run in use that drifted, with what to do about them."""
+    return [
+        drift_exception(
+            sku=item.sku, name=item.name, location=code, why=sentence(report),
+            proposal=proposal(report["signs"]), signs=len(report["signs"]),
+        )
+        for item, code, report in drifting(session)
+    ]  # fmt: skip
 
 
 def _of_deliveries(

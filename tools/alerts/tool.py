@@ -12,7 +12,13 @@ from tools.money import amount_text
 from tools.wrapping import Result, Tool, ToolContext, tool
 
 ExceptionType = Literal[
-    "stuck_delivery", "below_rop", "projected_stockout", "late_po", "unconfirmed_po", "excess"
+    "stuck_delivery",
+    "below_rop",
+    "projected_stockout",
+    "late_po",
+    "unconfirmed_po",
+    "excess",
+    "forecast_drift",
 ]
 Count = Annotated[int, Field(ge=1, le=50)]
 Days = Annotated[int, Field(ge=1, le=180)]

@@ -7,11 +7,11 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from db.models.catalog import Item
-from db.models.planning import Forecast
+from db.models.planning import Forecast, ForecastRun
 from db.models.purchasing import PurchaseOrder, Receipt
 from db.models.stock import StockLevel
 from db.types import ItemStatus
-from tools.cases.service import today_of
+from tools.cases.service import is_in_use, today_of
 from tools.clock import Clock
 from tools.company import Company
 from tools.demand.service import demand_frame
@@ -103,9 +103,9 @@ def _stockout_rate(stock: Sequence[tuple[StockLevel, Item]]) -> Kpi:
 
 def _errors(session: Session) -> list[tuple[float, float]]:
     """WMAPE and expected demand of each item's newest forecast."""
-    statement: Any = select(
-        Forecast.item_id, Forecast.location_id, Forecast.metrics, Forecast.mean
-    ).order_by(col(Forecast.run_id))
+    statement: Any = select(Forecast.item_id, Forecast.location_id, Forecast.metrics, Forecast.mean)
+    statement = statement.join(ForecastRun, col(ForecastRun.id) == col(Forecast.run_id))
+    statement = statement.where(*is_in_use()).order_by(col(Forecast.run_id))
     newest = {(row[0], row[1]): (row[2], row[3]) for row in session.execute(statement)}
     return [
         (float(metrics["wmape"]), float(sum(mean)))

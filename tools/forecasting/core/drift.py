@@ -8,6 +8,7 @@ than those of repeating last week.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +47,23 @@ class Kept:
     """
 
     sold: FloatArray
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    naive: FloatArray
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What a run says of the coming week of n series, shape (n,); NaN for untested quantiles.
+
+    Attributes:
+        mean: Units of the week.
+        low: 5 % quantile.
+        high: 95 % quantile.
+        naive: Units of the week before.
+    """
+
     mean: FloatArray
     low: FloatArray
     high: FloatArray
@@ -195,3 +213,81 @@ def proposal(signs: Sequence[str]) -> str:
     if "naive" in signs:
         return "the next run fits it anew; try another model for its segment: forecast try"
     return "the next run fits it anew; check its safety stock meanwhile"
+
+
+def tracks(
+    before: Sequence[Mapping[str, Any] | None],
+    promised: Promised,
+    *,
+    units: FloatArray,
+    until: date,
+    period_days: int,
+) -> list[dict[str, Any]]:
+    """Close the promises that are over, and make new ones.
+
+    Args:
+        before: What the run before kept of each series: ``{"open": [day, mean, low, high, naive],
+            "weeks": [[sold, mean, low, high, naive], ...]}``; None for a new series.
+        promised: What this run says of the coming week.
+        units: Shape (n, periods): cleaned demand, the last period ending at ``until``.
+        until: Last known day.
+        period_days: Days of a period.
+
+    Returns:
+        The same of each series, to keep with its forecast.
+    """
+    running = np.concatenate(
+        [np.zeros((len(units), 1)), np.cumsum(np.nan_to_num(units), axis=1)], axis=1
+    )
+    length = promise_periods(period_days)
+    answer = []
+    columns = (promised.mean, promised.low, promised.high, promised.naive)
+    new = np.round(np.stack(columns, axis=1), 1).tolist()
+    for k, old in enumerate(before):
+        kept = dict(old) if old else {"open": None, "weeks": []}
+        opened = kept["open"]
+        if opened is not None:
+            passed = (until - date.fromisoformat(opened[0])).days // period_days
+            if not length <= passed < units.shape[1]:
+                answer.append(kept if passed < length else _opened(until, new[k], kept["weeks"]))
+                continue
+            first = units.shape[1] - passed
+            sold = round(float(running[k, first + length] - running[k, first]), 1)
+            kept["weeks"] = [*kept["weeks"], [sold, *opened[1:]]][-MOST_WEEKS:]
+        answer.append(_opened(until, new[k], kept["weeks"]))
+    return answer
+
+
+def promise_periods(period_days: int) -> int:
+    """Periods of a promise: a week, or one period where that is longer."""
+    return max(1, PROMISE_DAYS // period_days)
+
+
+def _opened(on: date, values: list[float], weeks: list[Any]) -> dict[str, Any]:
+    known = [value if np.isfinite(value) else None for value in values]
+    return {"open": [on.isoformat(), *known], "weeks": weeks}
+
+
+def kept_of(found: Sequence[Mapping[str, Any]]) -> Kept:
+    """Lay the promises that are over out as arrays; the last ones of each series end together."""
+    values = np.full((5, len(found), MOST_WEEKS), np.nan)
+    for k, one in enumerate(found):
+        if weeks := one["weeks"]:
+            values[:, k, -len(weeks) :] = np.array(weeks, dtype=np.float64).T
+    return Kept(*values)
+
+
+def reports(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Say of each series which signs of drift it shows, with figures; empty without any."""
+    said = signals(kept_of(found))
+    shown = drifted(said)
+    answer: list[dict[str, Any]] = [{} for _ in found]
+    for k in np.flatnonzero(shown.any(axis=1)).tolist():
+        figures = {
+            name: round(float(getattr(said, name)[k]), 3)
+            for name in ("tracking_signal", "coverage", "naive_ratio")
+            if np.isfinite(getattr(said, name)[k])
+        }
+        signs = [sign for sign, is_on in zip(SIGNS, shown[k], strict=True) if is_on]
+        answer[k] = {"signs": signs, "weeks": int(said.weeks[k]), **figures}
+    return answer

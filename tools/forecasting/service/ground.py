@@ -1,5 +1,6 @@
 """The first pass of a run: all demand read once, and what its partitions share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,6 +24,7 @@ from tools.forecasting.core.rows import forecast_rows
 from tools.forecasting.core.stretched import with_factors
 from tools.forecasting.service import reading
 from tools.forecasting.service.spool import Spool
+from tools.forecasting.service.tracking import Track, tracked
 from tools.planning_inputs.core.values import Inputs
 
 FloatArray = npt.NDArray[np.float64]
@@ -89,14 +91,28 @@ class Ground:
             self.calibration, self.accuracy[number], self.champions,
         )  # fmt: skip
 
-    def rows(self, number: int, batch: Batch) -> list[dict[str, Any]]:
-        """Give the rows to store of one partition: its forecast, moved by the events to come."""
+    def items(self, number: int) -> list[int]:
+        """Give the items of a partition."""
+        return sorted(set(self.spool[number].item_ids.tolist()))
+
+    def rows(
+        self, number: int, batch: Batch, before: Mapping[reading.Pair, Track]
+    ) -> list[dict[str, Any]]:
+        """Give the rows to store of one partition.
+
+        Args:
+            number: Partition.
+            batch: Its forecasts; the events to come move them here.
+            before: Promises of the run before.
+        """
         moved, added = batch, None
         factors = self.factors[number]
         if factors is not None:
             moved = with_factors(batch, factors)
             added = moved.mean - batch.mean
-        return list(forecast_rows(self.wide(number), moved, self.horizon_days, events=added))
+        panel = self.wide(number)
+        rows = list(forecast_rows(panel, moved, self.horizon_days, events=added))
+        return tracked(rows, panel, moved, before)
 
 
 def groundwork(

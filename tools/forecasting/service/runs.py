@@ -20,8 +20,10 @@ from tools.forecasting.core.rows import silent_rows
 from tools.forecasting.service import reading
 from tools.forecasting.service.ground import Ground, groundwork
 from tools.forecasting.service.overriding import apply_overrides
+from tools.forecasting.service.records import latest_run
 from tools.forecasting.service.registry import champions_in_use
 from tools.forecasting.service.spool import Spool
+from tools.forecasting.service.tracking import tracks_before
 from tools.planning_inputs.service.reading import read_inputs
 
 DEFAULT_HORIZON_DAYS = 91  # longest lead time and review and cover of the demo, and 13 weeks
@@ -67,7 +69,8 @@ def run_forecasts(
         catalogue = reading.survey(
             session, end=yesterday, part_series=part_series, heirs=inputs.heirs
         )
-        champions = champions_in_use(session)
+        champions, before = champions_in_use(session), latest_run(session)
+        before_id = None if before is None else before.id
     if catalogue is None:
         raise NotEnoughData(
             "no sales are loaded, so there is nothing to forecast from",
@@ -78,7 +81,8 @@ def run_forecasts(
             database, catalogue, inputs, spool, end=yesterday, horizon_days=horizon_days,
             champions=champions, part_series=part_series,
         )  # fmt: skip
-        run = _begun(database, _record(ground, started_at=started_at, engine=engine))
+        record = _record(ground, started_at=started_at, engine=engine, before_id=before_id)
+        run = _begun(database, record)
         _fill(database, run, ground, engine=engine or engines.Engine(), progress=progress)
     with database.write() as session:
         apply_overrides(session, run.id, inputs, start_on=run.as_of_on + timedelta(days=1))
@@ -88,7 +92,9 @@ def run_forecasts(
     return run.id
 
 
-def _record(ground: Ground, *, started_at: Any, engine: engines.Engine | None) -> dict[str, Any]:
+def _record(
+    ground: Ground, *, started_at: Any, engine: engines.Engine | None, before_id: int | None
+) -> dict[str, Any]:
     return {
         "started_at": started_at,
         "as_of_on": ground.spool[0].until,
@@ -100,6 +106,7 @@ def _record(ground: Ground, *, started_at: Any, engine: engines.Engine | None) -
         "settings": {
             "engine": (engine or engines.Engine()).name,
             "part_series": ground.part_series,
+            "run_before": before_id,
             "champions": {segment: list(models) for segment, models in ground.champions.items()},
         },
         "partitions": ground.count,
@@ -143,7 +150,7 @@ def _fill(
     first, total = run.partitions_done, run.series_count
     sizes = ground.sizes
     done = sum(sizes[:first])
-    for number, rows in _computed(ground, first, engine, _shifted(progress, done, total)):
+    for number, rows in _computed(database, run, ground, engine, _shifted(progress, done, total)):
         _store_part(database, run.id, number, rows)
         done += sizes[number]
         if progress is not None:
@@ -151,9 +158,14 @@ def _fill(
 
 
 def _computed(
-    ground: Ground, first: int, engine: engines.Engine, progress: Progress | None
+    database: Database,
+    run: ForecastRun,
+    ground: Ground,
+    engine: engines.Engine,
+    progress: Progress | None,
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Give the rows of each partition from ``first`` on."""
+    """Give the rows of each partition that is missing."""
+    first, before_id = run.partitions_done, run.settings.get("run_before")
     numbers = range(first, len(ground.outlines))
     engine = engines.worthwhile(engine, _seconds(ground, numbers))
     work: Callable[[partitions.Task], Batch] = partitions.forecast_task
@@ -165,7 +177,9 @@ def _computed(
         for said, more in zip(batch.warnings, ground.notes[number], strict=True):
             said += more
         days = batch.total_days.tolist()
-        yield number, ground.rows(number, batch)
+        with database.read() as session:
+            before = tracks_before(session, before_id, ground.items(number))
+        yield number, ground.rows(number, batch, before)
     days = days or _total_days(ground)
     for number, pairs in enumerate(ground.silent, start=len(ground.outlines)):
         if number >= first:
