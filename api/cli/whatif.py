@@ -15,40 +15,49 @@ if TYPE_CHECKING:
 DEFAULT_SEED = 2026  # as the chat's tool; said here because the tool's module is heavy to import
 
 
+SkuArgument = Annotated[
+    str | None, typer.Argument(help="SKU or name; or one of --category, --supplier, --all.")
+]
+CategoryOption = Annotated[str | None, typer.Option(help="All items of a category.")]
+SupplierOption = Annotated[
+    str | None, typer.Option(help="All items bought from it; only its terms change.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All items.")]
+PlaceOption = Annotated[str | None, typer.Option(help="Code of the place.")]
+DemandOption = Annotated[
+    str | None, typer.Option(metavar="PCT", help="Demand, such as +40% or -15%.")
+]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="DATE", help="First day of that demand.")
+]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Its last day.")]
+LeadOption = Annotated[float, typer.Option(metavar="DAYS", help="Longer lead time, such as 7.")]
+LateOption = Annotated[int, typer.Option(metavar="DAYS", help="Open orders come so much later.")]
+PriceOption = Annotated[
+    str | None, typer.Option(metavar="PCT", help="Purchase price, such as +5%.")
+]
+LevelOption = Annotated[float | None, typer.Option(help="Service level, such as 0.98.")]
+MoqOption = Annotated[int | None, typer.Option(help="Minimum order, units.")]
+HorizonOption = Annotated[int, typer.Option(metavar="DAYS", help="Days to look ahead.")]
+SeedOption = Annotated[int, typer.Option(help="The same number repeats the same chances.")]
+
+
 def what_if(
-    sku: Annotated[
-        str | None, typer.Argument(help="SKU or name; or one of --category, --supplier, --all.")
-    ] = None,
-    category: Annotated[str | None, typer.Option(help="All items of a category.")] = None,
-    supplier: Annotated[
-        str | None, typer.Option(help="All items bought from it; only its terms change.")
-    ] = None,
-    is_all: Annotated[bool, typer.Option("--all", help="All items.")] = False,
-    location: Annotated[str | None, typer.Option(help="Code of the place.")] = None,
-    demand: Annotated[
-        str | None, typer.Option(metavar="PCT", help="Demand, such as +40% or -15%.")
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="First day of that.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last day.")] = None,
-    lead_time: Annotated[
-        float, typer.Option("--lead-time", metavar="DAYS", help="Longer lead time, such as 7.")
-    ] = 0,
-    late: Annotated[
-        int, typer.Option("--late", metavar="DAYS", help="Open orders come so much later.")
-    ] = 0,
-    price: Annotated[
-        str | None, typer.Option(metavar="PCT", help="Purchase price, such as +5%.")
-    ] = None,
-    service_level: Annotated[
-        float | None, typer.Option("--service-level", help="Fraction, such as 0.98.")
-    ] = None,
-    moq: Annotated[int | None, typer.Option(help="Minimum order, units.")] = None,
-    horizon: Annotated[int, typer.Option(metavar="DAYS", help="Days to look ahead.")] = 60,
-    seed: Annotated[int, typer.Option(help="The same number repeats the same chances.")] = (
-        DEFAULT_SEED
-    ),
+    sku: SkuArgument = None,
+    category: CategoryOption = None,
+    supplier: SupplierOption = None,
+    is_all: AllOption = False,
+    location: PlaceOption = None,
+    demand: DemandOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    lead_time: LeadOption = 0,
+    late: LateOption = 0,
+    price: PriceOption = None,
+    service_level: LevelOption = None,
+    moq: MoqOption = None,
+    horizon: HorizonOption = 60,
+    seed: SeedOption = DEFAULT_SEED,
     as_login: AsOption = None,
     is_json: JsonOption = False,
 ) -> None:
@@ -66,13 +75,16 @@ def what_if(
             "sku": sku, "category": category, "supplier": supplier, "everything": is_all,
             "location": location,
         }  # fmt: skip
-        data, notes = _answer(shell, named, request, seed)
-        if shell.is_json:
-            shell.emit({"ok": True, "data": data, "warnings": notes})
-            return
-        shell.show(*screen(data))
-        for note in notes:
-            shell.note(f"Note: {note}", "dim")
+        _tell(shell, *_answer(shell, named, request, seed))
+
+
+def _tell(shell: Terminal, data: dict[str, Any], notes: list[str]) -> None:
+    if shell.is_json:
+        shell.emit({"ok": True, "data": data, "warnings": notes})
+        return
+    shell.show(*screen(data))
+    for note in notes:
+        shell.note(f"Note: {note}", "dim")
 
 
 def percent_of(name: str, text: str | None) -> float:
