@@ -20,6 +20,7 @@ from sqlmodel import col, exists, func, select
 from api import worker
 from api.bootstrap import System
 from api.inbound import apply_due, load_sources
+from api.planning import plan_if_due
 from api.pruning import prune_all
 from api.sealing import anchor_at_edge, anchor_if_due
 from db.models.conversation import Message, Run, Thread
@@ -36,6 +37,7 @@ INBOUND_EVERY_S = 1.0
 DELIVER_EVERY_S = 1.0
 RECOVER_EVERY_S = 15.0
 ANCHOR_EVERY_S = 60.0  # how often to look whether an anchor is due
+PLAN_EVERY_S = 300.0  # how often to look whether a plan is due
 PRUNE_EVERY_S = 24 * 3600.0
 MAX_BEAT_AGE_S = 10.0
 RECORD_WITHIN_S = 2.0  # what a delivery takes beside the channel's own time
@@ -110,6 +112,8 @@ class Background:
             if self.sources:
                 self._every("inbound", INBOUND_EVERY_S, self._apply_inbound)
             self._every("prune", PRUNE_EVERY_S, self._prune)
+            if self._system.settings.forecast_hour >= 0:
+                self._every("plan", PLAN_EVERY_S, self._plan)
             self._every("pick", 0.0, self._pick)
             self._beat_s = time.monotonic()
             if self._wake.wait(LOOK_EVERY_S):
@@ -219,6 +223,9 @@ class Background:
 
     def _prune(self) -> None:
         prune_all(self._system, stopping=self._stopping)
+
+    def _plan(self) -> None:
+        plan_if_due(self._system)
 
     def _anchor(self) -> None:
         anchor_if_due(self._system)

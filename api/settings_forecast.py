@@ -29,8 +29,8 @@ class ForecastSettings(DeliverySettings):
     )
     forecast_hour: int = Field(
         default=-1, ge=-1, le=23,
-        description="Hour of the company's day from which `serve` and `work` forecast and plan by "
-        "themselves, once a day and after new sales. -1: never; a timer of your own runs "
+        description="Hour of the company's day from which `serve` forecasts and plans by itself, "
+        "once a day and again after new sales. -1: never; a timer of your own runs "
         "`quartermaster plan`.",
     )  # fmt: skip
 
