@@ -267,17 +267,18 @@ def _window_sum(values: FloatArray) -> FloatArray:
 
 
 def grain_of(days: pd.Series) -> Grain:
-    """Tell weekly history from daily history by its dates.
+    """Tell weekly and monthly history from daily history by its dates.
 
     Args:
         days: Dates with a stored row, of all series together.
 
     Returns:
-        "W" when every date falls on the same weekday, over at least eight weeks.
+        "W" when every date falls on the same weekday, over at least eight weeks; "M" when all are
+        the first or the last day of a month, over at least eight months.
     """
     distinct = pd.DatetimeIndex(days.unique())
     is_weekly = len(distinct) >= _LEAST_WEEKS and distinct.weekday.nunique() == 1
-    return "W" if is_weekly else "D"
+    return "W" if is_weekly else "M" if is_monthly(days) else "D"
 
 
 def is_monthly(days: pd.Series) -> bool:
@@ -302,7 +303,7 @@ def dense_panel(
             per series and day.
         until: Last day of the calendar; later rows are ignored.
         most_days: Older history than this is left out.
-        grain: Length of a period; found from the dates ("D" or "W") if not given.
+        grain: Length of a period; found from the dates if not given.
 
     Returns:
         One series per (item, location) of the frame, ordered by item and location.

@@ -243,6 +243,7 @@ class TestMonths:
         assert is_monthly(pd.Series(pd.date_range("2025-01-01", periods=9, freq="MS")))
         assert is_monthly(pd.Series(pd.date_range("2025-01-01", periods=9, freq="ME")))
         assert not is_monthly(pd.Series(pd.date_range("2025-01-01", periods=90)))
+        assert grain_of(pd.Series(pd.date_range("2025-01-01", periods=9, freq="MS"))) == "M"
 
 
 class TestReasons:
