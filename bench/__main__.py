@@ -16,6 +16,7 @@ MODULES = (
     "reorder_points",
     "planning",
     "simulation",
+    "ml",
     "agent",
     "ingestion",
     "audit",

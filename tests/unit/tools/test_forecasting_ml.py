@@ -9,6 +9,7 @@ import pytest
 from tools.errors import InvalidInput, NotEnoughData
 from tools.forecasting.core import features, ml
 from tools.forecasting.core.features import FloatArray, Known, feature_table
+from tools.pictures.core.bars import sum_of, sum_svg
 
 UNTIL = date(2026, 3, 1)  # a Sunday
 WEEKS, HORIZON = 100, 4
@@ -86,6 +87,22 @@ class TestForecast:
         assert (made <= units.max(axis=1, keepdims=True)).all()
 
 
+def test_follows_a_promotion_that_is_planned() -> None:
+    """Sales triple in promotion weeks; one is planned for the second week to come."""
+    random = np.random.default_rng(5)
+    promotion = (random.random((20, WEEKS + HORIZON)) < 0.2).astype(float)
+    promotion[:, WEEKS:] = [0, 1, 0, 0]
+    units = 40.0 * np.where(promotion > 0, 3.0, 1.0) * random.normal(1, 0.03, promotion.shape)
+
+    made = ml.ml_forecasts(
+        units[:, :WEEKS], horizon=HORIZON, until=UNTIL, period_days=7,
+        known=Known(promotion=promotion),
+    )  # fmt: skip
+
+    assert made[:, 1] == pytest.approx(np.full(20, 120.0), rel=0.1)
+    assert made[:, [0, 2, 3]] == pytest.approx(np.full((20, 3), 40.0), rel=0.1)
+
+
 class TestReasons:
     def test_contributions_add_up_to_the_forecast(self, learned: ml.Learned) -> None:
         """SHAP's local accuracy: base and contributions sum to the prediction."""
@@ -109,6 +126,19 @@ class TestReasons:
         head, _, tail = sentence.removesuffix(".").partition(" a period: ")
         figures = [float(part.split()[-1].replace(",", "")) for part in tail.split(", ")]
         assert sum(figures) == pytest.approx(float(head.replace(",", "")))
+
+    def test_can_be_drawn(self, learned: ml.Learned) -> None:
+        total = float(learned.median[3].mean())
+
+        drawn = sum_svg(
+            sum_of(
+                ml.contribution_terms(learned, 3), title="series 3", uom="units a week",
+                total_label="median", total=total,
+            )
+        )  # fmt: skip
+
+        assert ">price</text>" in drawn
+        assert ">recent demand</text>" in drawn
 
     def test_refuses_a_series_that_is_not_there(self, learned: ml.Learned) -> None:
         with pytest.raises(InvalidInput, match="no series 20"):
