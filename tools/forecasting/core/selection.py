@@ -129,8 +129,8 @@ class Holdout:
     Attributes:
         sold: Totals sold, all series and windows.
         mean: Totals forecast.
-        low: 5 % quantiles of the totals.
-        high: 95 % quantiles.
+        low: Lower bounds of the 90 % intervals of the totals.
+        high: Their upper bounds.
     """
 
     sold: FloatArray
@@ -161,7 +161,7 @@ def holdout(panel: Panel, *, horizon: int, windows: int) -> Holdout:
         )
         batch = forecast_panel(known, horizon_days=horizon * panel.period_days)
         quantiles = batch.total_quantiles[:, -1]
-        low, high = (totals.LEVELS.index(level) for level in (0.05, 0.95))
+        low, high = totals.intervals(quantiles)
         sold = panel.units[started, origin : origin + horizon].sum(axis=1)
-        parts.append((sold, batch.mean.sum(axis=1), quantiles[:, low], quantiles[:, high]))
+        parts.append((sold, batch.mean.sum(axis=1), low, high))
     return Holdout(*(np.concatenate(column) for column in zip(*parts, strict=True)))

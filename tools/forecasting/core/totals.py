@@ -15,6 +15,7 @@ from scipy.special import ndtri  # the normal quantile, without the weight of sc
 
 from tools.forecasting.core import tails
 from tools.forecasting.core.replay import Replay, series_traits
+from tools.forecasting.core.stored import total_interval as total_interval
 from tools.forecasting.core.stored import total_mean as total_mean
 from tools.forecasting.core.stored import total_quantile as total_quantile
 from tools.forecasting.core.stored import total_sd as total_sd
@@ -308,6 +309,19 @@ def _offsets(
     above = scale * _width(traits, calibration.upper[pool][:, :steps])
     over = calibration.quantiles[pool][:, :steps]
     return np.asarray(np.where(over < 0, below[..., None], above[..., None]) * over)
+
+
+def intervals(quantiles: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Bounds of the 90 % intervals of many totals; see ``total_interval``.
+
+    Args:
+        quantiles: Shape (..., levels).
+
+    Returns:
+        Lower and upper bounds, each of shape (...).
+    """
+    low, ninety, high = (quantiles[..., LEVELS.index(level)] for level in (0.05, 0.9, 0.95))
+    return low, np.where(low <= 0, ninety, high)
 
 
 def _matching_sd(total: FloatArray, quantiles: FloatArray) -> FloatArray:
