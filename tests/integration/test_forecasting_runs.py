@@ -13,11 +13,14 @@ from sqlmodel import Session, col, select
 
 from db import schema
 from db.models.audit import AuditEvent
+from db.models.catalog import Item, Location
+from db.models.demand import DemandEvent, ForecastOverride
 from db.models.planning import Forecast, ForecastRun
 from db.models.stock import StockLevel
 from db.session import Database
+from db.types import EventKind, ForecastBasis
 from tests.conftest import AUDIT_INFO, NOW
-from tests.factories import make_item, make_location, make_users
+from tests.factories import TODAY, make_item, make_location, make_users
 from tests.factories_demand import YESTERDAY, make_demand, make_load
 from tools.alerts.service import exceptions
 from tools.cases.service import newest_forecast_runs
@@ -25,6 +28,7 @@ from tools.clock import FixedClock
 from tools.company import Company
 from tools.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tools.forecasting.core.engines import Engine
+from tools.forecasting.service.answers import forecast_for
 from tools.forecasting.service.records import latest_forecast, latest_run, roll_back, runs
 from tools.forecasting.service.runs import run_forecasts
 
@@ -279,3 +283,81 @@ def _halved(database: Database, *, weeks: int) -> None:
             make_demand(session, item, main, load, units=random.poisson(level).tolist())
     for week in range(weeks, -1, -1):
         run_forecasts(database, clock=FixedClock(NOW - timedelta(days=7 * week)), horizon_days=28)
+
+
+class TestWhatPeopleKnow:
+    @pytest.fixture
+    def author(self, shop: Database) -> int:
+        with shop.write() as session:
+            return make_users(session)["paul"].user_id
+
+    def test_an_event_moves_its_days_and_the_totals_with_them(
+        self, shop: Database, author: int
+    ) -> None:
+        plain = {row["item_id"]: row for row in _stored(shop, run_forecasts(shop, clock=CLOCK))}
+        with shop.write() as session:
+            item = session.exec(select(Item).where(Item.sku == "SKU-9")).one()
+            session.add(
+                DemandEvent(
+                    kind=EventKind.PROMOTION, name="Fair", start_on=TODAY, end_on=TODAY,
+                    item_id=item.id, uplift=2.0, created_by_id=author, created_at=NOW,
+                )
+            )  # fmt: skip
+
+        moved = {row["item_id"]: row for row in _stored(shop, run_forecasts(shop, clock=CLOCK))}
+
+        before, after = plain[item.id], moved[item.id]
+        assert after["mean"][0] == pytest.approx(2 * before["mean"][0], abs=1e-3)
+        assert after["mean"][1:] == before["mean"][1:]
+        assert after["total_quantiles"]["0.95"][0] > 1.9 * before["total_quantiles"]["0.95"][0]
+        assert {k: v for k, v in moved.items() if k != item.id} == {
+            k: v for k, v in plain.items() if k != item.id
+        }
+
+    def test_overrides_give_what_never_sold_a_forecast(self, shop: Database, author: int) -> None:
+        with shop.write() as session:
+            dust = session.exec(select(Item).where(Item.sku == "DUST")).one()
+            like = session.exec(select(Item).where(Item.sku == "SKU-9")).one()
+            place = session.exec(select(Location)).one()
+            session.add(
+                ForecastOverride(
+                    item_id=dust.id, location_id=place.id, start_on=TODAY,
+                    end_on=TODAY + timedelta(days=27), basis=ForecastBasis.ANALOG,
+                    analog_item_id=like.id, analog_factor=0.5, created_by_id=author,
+                    created_at=NOW,
+                )
+            )  # fmt: skip
+
+        run_id = run_forecasts(shop, clock=CLOCK, horizon_days=28, part_series=4)
+
+        rows = {row["item_id"]: row for row in _stored(shop, run_id)}
+        assert rows[dust.id]["mean"] == pytest.approx(
+            [value / 2 for value in rows[like.id]["mean"]], abs=1e-3
+        )
+        assert rows[dust.id]["basis"] is ForecastBasis.ANALOG
+        assert min(rows[dust.id]["total_sd"]["sd"]) > 0
+        with shop.read() as session:
+            answer = forecast_for(
+                session, session.get_one(Item, dust.id), session.get_one(Location, place.id),
+                clock=CLOCK,
+            )  # fmt: skip
+            assert answer.total_mean == pytest.approx(sum(rows[like.id]["mean"]) / 2, rel=1e-3)
+            assert any("after a similar item" in said for said in answer.warnings)
+
+    def test_an_heir_takes_over_the_history_in_whatever_partition_it_lies(
+        self, shop: Database
+    ) -> None:
+        with shop.write() as session:
+            old = session.exec(select(Item).where(Item.sku == "SKU-2")).one()
+            heir = session.exec(select(Item).where(Item.sku == "DUST")).one()
+            old.superseded_by_id = heir.id
+            session.add(old)
+            heir_id = heir.id
+
+        whole = _stored(shop, run_forecasts(shop, clock=CLOCK, horizon_days=28))
+        parts = _stored(shop, run_forecasts(shop, clock=CLOCK, horizon_days=28, part_series=4))
+
+        assert parts == whole
+        (taken,) = (row for row in whole if row["item_id"] == heir_id)
+        assert taken["observed_days"] > 100
+        assert any("history holds that of SKU-2" in said for said in taken["warnings"])

@@ -16,6 +16,7 @@ from tools.clock import Clock
 from tools.company import Company
 from tools.errors import NotEnoughData
 from tools.forecasting.core import totals
+from tools.forecasting.service.overriding import OVERRIDDEN
 from tools.forecasting.service.reading import LATE_DAYS
 from tools.forecasting.service.records import newest
 
@@ -134,6 +135,8 @@ def _quantile_from(forecast: Forecast, *, skipped: int, days: float, level: floa
 
 def _refuse_too_little(item: Item, forecast: Forecast, run: ForecastRun) -> None:
     sold = forecast.observed_days
+    if any(said.startswith(OVERRIDDEN) for said in forecast.warnings):
+        return  # somebody said what to expect
     if forecast.demand_class is DemandClass.NO_DEMAND:
         raise NotEnoughData(
             f"{item.sku!r} has no sale up to {run.as_of_on.isoformat()}",
