@@ -97,12 +97,12 @@ def analog(
             item, place = resolve_item(session, sku), resolve_location(session, location)
             other = None if like is None else resolve_item(session, like)
             found = basis_for(session, item, place, analog=other, factor=factor)
-        data = {
-            "sku": item.sku, "location": place.code, "basis": found.basis.value,
-            "units_per_day": round(float(found.profile.mean.mean()), 2),
-            "low": round(found.profile.low, 2), "high": round(found.profile.high, 2),
-            "items": found.profile.n, "because": found.because,
-        }  # fmt: skip
+            data = {
+                "sku": item.sku, "location": place.code, "basis": found.basis.value,
+                "units_per_day": round(float(found.profile.mean.mean()), 2),
+                "low": round(found.profile.low, 2), "high": round(found.profile.high, 2),
+                "items": found.profile.n, "because": found.because,
+            }  # fmt: skip
         if is_json:
             shell.emit({"ok": True, "data": data})
             return
@@ -130,6 +130,39 @@ def segments(as_login: AsOption = None, is_json: JsonOption = False) -> None:
             return
         for row in rows:
             typer.echo(f"{row['segment']}  {row['items']:>7,} items  {row['service_rate']:.0%}")
+
+
+@app.command()
+def holidays(
+    location: LocationOption = None,
+    country: Annotated[
+        str | None, typer.Option(help="Where it lies from now on: GB-ENG, DE; empty for none.")
+    ] = None,
+    as_login: AsOption = None,
+    is_json: JsonOption = False,
+) -> None:
+    """Show the public holidays that a place keeps, or say in which country it lies."""
+    with terminal(as_login=as_login, is_json=is_json) as shell:
+        from tools.catalog.service import resolve_location
+        from tools.planning_inputs.service import places, reading
+
+        actor, system = shell.actor(), shell.system
+        today = reading.today_in(system.clock, system.company)
+        if country is not None:
+            with system.database.write() as session:
+                places.set_country(session, location, country, actor=actor, clock=system.clock)
+        with shell.reading(actor) as session:
+            place = resolve_location(session, location)
+            code, lies_in = place.code, place.country
+            found = places.holidays_ahead(place, today=today)
+        if is_json:
+            days = [{"date": on, "name": name} for on, name in found.items()]
+            data = {"location": code, "country": lies_in, "holidays": days}
+            shell.emit({"ok": True, "data": data})
+            return
+        typer.echo(f"{code} lies in {lies_in or 'no country that is known'}.")
+        for on, name in found.items():
+            typer.echo(f"{on.isoformat()}  {name}")
 
 
 @correct.command(name="add")

@@ -101,6 +101,20 @@ def test_the_command_of_a_proposal_records_it(run: Run) -> None:
     assert (done["name"], done["reason"], done["by"]) == ("as adam; rm", 'it\'s "planned"', "pat")
 
 
+def test_the_holidays_of_a_place(run: Run) -> None:
+    unknown = run("holidays", "--country", "XX")
+    kept = data_of(run("holidays", "--country", "GB-ENG", "--json"))
+    counted = data_of(run("show", SKU, "--grain", "day", "--start", "2011-08-29", "--end",
+                          "2011-08-29", "--json"))  # fmt: skip
+
+    assert unknown.exit_code == 1
+    assert {"date": "2011-12-26", "name": "Boxing Day"} in kept["holidays"]
+    # the shop sold nothing of it on the bank holiday: the day counts as those around it
+    assert counted["series"][0]["qty"] == 0
+    assert counted["series"][0]["event"].startswith("holiday Late Summer Bank Holiday")
+    assert counted["series"][0]["demand"] > 0
+
+
 @pytest.mark.parametrize(
     "words",
     [
