@@ -49,6 +49,7 @@ _FEWEST, _MOST = 40, 400  # paths
 ASSUMPTIONS = (
     "what is not on hand is not sold",
     "every order that the plan advises is placed on its day",
+    "the forecast does not learn from what is sold meanwhile",
     "cost is holding, ordering and the margin of what is not sold",
 )
 
