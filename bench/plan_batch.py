@@ -113,6 +113,8 @@ def _rules(items: int, random: np.random.Generator) -> Rules:
         cover_days=np.full(items, 14.0),
         adi=np.where(random.random(items) < 0.4, 2.0, 1.1),
         is_optimised=random.random(items) < 0.125,
+        given_point=np.full(items, np.nan),
+        given_top=np.full(items, np.nan),
         unit_cost=cost,
         margin=cost * 0.4,
     )

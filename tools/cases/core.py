@@ -63,6 +63,7 @@ class Case:
     shelf_life_days: int | None = None
     is_buyable: bool = True
     free_units: int | None = None  # for which the store has room; None where nobody knows
+    levels: tuple[float, float] | None = None  # s and S in units, found by another policy
 
     @property
     def unit_margin_minor(self) -> int:

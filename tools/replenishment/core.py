@@ -60,6 +60,7 @@ def _assumptions(i: Json) -> list[str]:
         "poisson": "slow demand: Poisson distribution",
         "negative_binomial": "slow or intermittent demand: negative binomial distribution",
         "empirical": "past errors of the lead-time total",
+        "levels": "levels found on past demand, as high as their holding cost is worth",
     }
     return [
         f"service level {i['service_level']:g} means {meaning[i['measure']]}",

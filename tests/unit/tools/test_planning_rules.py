@@ -353,6 +353,26 @@ class TestClosedDays:
         assert start + days + found == day
 
 
+class TestGivenLevels:
+    """s and S found by another policy take the place of the computed ones."""
+
+    def test_the_order_fills_up_to_the_given_level(self) -> None:
+        (advice,) = _advise(_plain(levels=(1300.2, 1999.5)))  # position 1200
+
+        assert (advice.inputs["reorder_point"], advice.inputs["order_up_to"]) == (1301, 2000)
+        assert (advice.quantity, advice.inputs["distribution"]) == (800, "levels")
+        assert _adds_up(advice)
+
+    def test_above_the_given_point_nothing_is_ordered(self) -> None:
+        assert _advise(_plain(levels=(1199.0, 3000.0)))[0].quantity == 0
+
+    def test_a_level_below_the_demand_of_the_window_adds_up_too(self) -> None:
+        (advice,) = _advise(_plain(levels=(500.0, 700.0), position=StockPosition(1, 1, 400)))
+
+        assert (advice.quantity, advice.inputs["safety_stock"]) == (300, 0)
+        assert _adds_up(advice)
+
+
 class TestServiceFromMoney:
     def test_by_hand(self) -> None:
         # h = 0.25 * 8 = 2, m = 4, Q = 1920, D = 36500: 2 * 1920 / (4 * 36500 + 3840) = 0.02563

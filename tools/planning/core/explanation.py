@@ -59,6 +59,8 @@ def _term(label: str, value: int, source: str) -> Term:
 def _cover_label(inputs: Mapping[str, Any]) -> str:
     if inputs["rule"] == ReplenishmentRule.LOTS.value:
         return f"a lot of {inputs['lot']:,}"
+    if inputs["distribution"] == "levels":
+        return "order quantity of the level"
     return f"cover of {inputs['cover_days']:g} days"
 
 

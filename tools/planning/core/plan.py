@@ -4,7 +4,7 @@ Two steps. ``evaluate_offers`` works out the policy and the landed cost under ev
 every case, ``choose`` picks one offer per case, and ``plan`` sizes and dates the orders.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,13 @@ from tools.planning.core.policies import PolicyInputs, PolicyNumbers, reorder_po
 from tools.planning.core.quantities import NO_LIMIT, order_quantities, raised_to_break
 from tools.planning.core.review import due, is_rule, needs, order_up_to
 from tools.planning.core.service_levels import normal_loss
-from tools.planning.core.usual import Rules, Terms, usual_orders
+from tools.planning.core.usual import Rules, Terms, Usual, usual_orders
 from tools.positions.core import projected_balance, stockout_days
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+GIVEN = "levels"  # instead of a distribution, where s and S were found otherwise
 PREFERENCE = 0.98  # the preferred supplier stays unless another is 2 % cheaper landed
 COVER_LIMIT = 2  # a price break may stretch an order to this many times its usual cover
 
@@ -115,13 +116,35 @@ def evaluate_offers(
         is_lost_sales=np.zeros(len(usual.total), dtype=np.bool_),
         method=rules.method[terms.case],
     )
-    numbers = reorder_points(inputs)
+    numbers, cover = _given(rules, terms, usual, reorder_points(inputs))
     priced = usual.lot if quantity is None else quantity
     landed = _landed(terms, priced, numbers.safety_stock, usual.mean, carrying_rate)
     return Evaluated(
-        usual.days, usual.total, usual.mean, usual.cover, usual.lot, usual.service_rate, numbers,
+        usual.days, usual.total, usual.mean, cover, usual.lot, usual.service_rate, numbers,
         landed,
     )  # fmt: skip
+
+
+def _given(
+    rules: Rules, terms: Terms, usual: Usual, numbers: PolicyNumbers
+) -> tuple[PolicyNumbers, Floats]:
+    """The numbers with the levels that another policy found, and the cover up to its S."""
+    point, top = rules.given_point[terms.case], rules.given_top[terms.case]
+    is_given = ~np.isnan(point)
+    if not is_given.any():
+        return numbers, usual.cover
+    s = np.ceil(np.where(is_given, point, 0.0) - 1e-9)
+    whole = np.where(is_given, s.astype(np.int64), numbers.reorder_point)
+    safety = np.where(is_given, np.maximum(s - usual.total, 0.0), numbers.safety_stock)
+    cover = np.where(is_given, np.maximum(np.ceil(top - 1e-9) - s, 0.0), usual.cover)
+    given = replace(
+        numbers,
+        reorder_point=whole,
+        safety_stock=safety,
+        distribution=np.where(is_given, GIVEN, numbers.distribution),
+        is_floored=numbers.is_floored & ~is_given,
+    )
+    return given, cover
 
 
 def _landed(

@@ -130,6 +130,8 @@ def _rules(cases: Sequence[Case], daily: Floats, today: date) -> Rules:
         cover_days=np.where(is_periodic, np.maximum(review, 1.0), cover),
         adi=np.array(adi),
         is_optimised=is_optimised & (margin > 0),
+        given_point=np.array([math.nan if c.levels is None else c.levels[0] for c in cases]),
+        given_top=np.array([math.nan if c.levels is None else c.levels[1] for c in cases]),
         unit_cost=np.array([float(case.unit_cost_minor) for case in cases]),
         margin=margin,
     )

@@ -56,6 +56,8 @@ class Rules:
     cover_days: Floats  # that one order brings; with R_S the review interval
     adi: Floats
     is_optimised: Flags  # the service rate follows from holding and shortage cost
+    given_point: Floats  # s and S that another policy found, units; nan where this one decides
+    given_top: Floats
     unit_cost: Floats  # and the margin: money per unit, in one currency per case
     margin: Floats
 
