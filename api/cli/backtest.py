@@ -14,8 +14,9 @@ from tools.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tools.backtest.core.assumptions import Assumptions
-    from tools.backtest.core.history import Choice, RawSales
+    from tools.backtest.core.history import Choice
     from tools.backtest.core.results import Report
+    from tools.backtest.core.sales import RawSales
 
 REPORT_NAME = "backtest.html"
 Stage = Callable[[str, int, int], None]

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from api.rendering import NOTHING, facts, grid, headline, percent, units
+from api.rendering import NOTHING, facts, grid, headline, percent
 
 if TYPE_CHECKING:
     from tools.backtest.core.results import Report
@@ -79,11 +79,11 @@ def policies(report: "Report") -> Table:
         "policy", ">fill", ">out", ">stock", ">orders", ">holding", ">ordering", ">lost", ">total"
     )
     for one in report.policies:
-        style = "bold" if one.key == "ours" else "dim" if one.key == "clairvoyant" else ""
+        style = "bold" if one.key.startswith("ours") else "dim" if one.key == "clairvoyant" else ""
         figures = [
             percent(one.fill_rate, 1), percent(one.stockout_rate, 1),
             *(
-                units(round(value))
+                _figure(value)
                 for value in (
                     one.average_value, one.orders, one.holding_cost, one.ordering_cost,
                     one.shortage_cost, one.total_cost,
@@ -97,6 +97,11 @@ def policies(report: "Report") -> Table:
 def _money(report: "Report") -> list[RenderableType]:
     said = [Text(f"What that is in money ({report.currency})", style="bold")]
     return [*said, *(Padding(Text(sentence), (0, 0, 0, 2)) for sentence in report.sentences)]
+
+
+def _figure(value: float) -> str:
+    """A whole number; from a million on in thousands."""
+    return f"{value / 1000:,.0f}k" if abs(value) >= 1e6 else f"{value:,.0f}"
 
 
 def _rate(value: float) -> str:

@@ -1,5 +1,6 @@
 """The pictures of a backtest: curves, costs, and one item from its history to its orders."""
 
+import math
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ _PARTS = (
 
 
 def _thousands(value: float) -> str:
+    if abs(value) >= 1_000_000:
+        return f"{value / 1e6:,g}M"
     if abs(value) >= 10_000:
         return f"{value / 1000:,.0f}k"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
@@ -117,6 +120,13 @@ def demand_history(example: "Example", *, test_from: date, period_days: int) -> 
     return svg.picture(frame, parts, label=f"Weekly demand of {example.sku}")
 
 
+def _some_weeks(periods: int, period_days: int) -> list[float]:
+    """Starts of six or fewer equal stretches of whole weeks."""
+    week = 7 // period_days
+    step = max(1, math.ceil(periods / week / 6)) * week
+    return [float(period) for period in range(0, periods, step)]
+
+
 def _sums(values: Sequence[float], size: int) -> list[float]:
     """Sums of whole weeks."""
     whole = len(values) // size * size
@@ -139,7 +149,8 @@ def forecast_fan(example: "Example") -> str:
     parts = [
         svg.axes(
             frame, x_title="days after the start of the test", y_title="units in all",
-            x_form=lambda day: f"{day:g}", y_form=_thousands, x_ticks=days,
+            x_form=lambda day: f"{day:g}", y_form=_thousands,
+            x_ticks=[day for day in days if day % 7 == 0],
         ),
         svg.band(frame, low, high, kind="fan"),
         svg.line(frame, mean, kind="forecast"),
@@ -161,6 +172,7 @@ def stock_and_orders(example: "Example", *, test_from: date, period_days: int) -
         svg.axes(
             frame, x_title="day", y_title="units on hand", y_form=_thousands,
             x_form=lambda k: _day(test_from + timedelta(days=round(k) * period_days)),
+            x_ticks=_some_weeks(periods, period_days),
         )
     ]  # fmt: skip
     for row, (key, levels) in enumerate(example.stock.items()):

@@ -18,12 +18,13 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         os.replace(name, path)
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise _unwritable(path, error) from error
+    finally:
+        Path(name).unlink(missing_ok=True)  # nothing to do when it took the place of the old one
 
 
 def _unwritable(path: Path, error: OSError) -> InvalidInput:

@@ -1,22 +1,17 @@
 """Replays every policy against the same world and sums up what each would have cost."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tools.backtest.core.assumptions import Assumptions
 from tools.backtest.core.history import History
-from tools.backtest.core.ours import SETTING, SWEEP, ours
+from tools.backtest.core.ours import DELIVERED, SETTING, SWEEP, ours, tuned
 from tools.backtest.core.plant import World, build_world, run
-from tools.backtest.core.policies import (
-    Policy,
-    clairvoyant,
-    kept_weekly,
-    min_max,
-    textbook,
-)
+from tools.backtest.core.policies import clairvoyant, kept_weekly, min_max, textbook
+from tools.backtest.core.policy import Policy
 from tools.backtest.core.results import (
     Curve,
     CurvePoint,
@@ -26,21 +21,40 @@ from tools.backtest.core.results import (
     curve_point,
     policy_result,
 )
+from tools.backtest.core.tuning import tuned_setting
+from tools.errors import NotEnoughData
 from tools.forecasting.core import totals
 from tools.forecasting.core.batch import forecast_panel
 from tools.simulation.core.outcome import Outcome
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
-SAFETY_DAYS = (0.0, 7.0, 14.0, 28.0, 42.0, 63.0, 91.0)  # of the spreadsheet's curve
+SAFETY_DAYS = (0.0, 7.0, 14.0, 21.0, 28.0, 42.0, 63.0)  # of the spreadsheet's curve
 MOST_PATHS_OF_CURVES = 3_000  # items times paths; a curve of many items needs fewer draws
 SHOWN_HISTORY = 91
 FAN_DAYS = 56
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What the replays gave.
+
+    Attributes:
+        table: Every policy.
+        curves: Fill against inventory value, of the spreadsheet and of ours.
+        example: One item in pictures.
+        by_item: Every item, biggest saving first.
+    """
+
+    table: tuple[PolicyResult, ...]
+    curves: tuple[Curve, ...]
+    example: Example
+    by_item: tuple[ItemResult, ...]
+
+
 def compare(
     history: History, assumptions: Assumptions, *, progress: Progress | None = None
-) -> tuple[tuple[PolicyResult, ...], tuple[Curve, ...], Example, tuple[ItemResult, ...]]:
+) -> Compared:
     """Replay the policies and sweep the safety of two of them.
 
     Args:
@@ -48,18 +62,25 @@ def compare(
         assumptions: Costs and terms.
         progress: Called with (replays done, replays in all).
 
-    Returns:
-        The table, the curves, one item in pictures, and every item.
+    Raises:
+        NotEnoughData: Nothing was sold in the test period.
     """
     world = build_world(history, assumptions)
+    if not world.demand.any():
+        raise NotEnoughData(
+            f"none of the {len(history.skus)} items sold anything from {history.test_from} on",
+            next_step="Choose other items with --sku, or a longer test with --test-days.",
+        )
     plant = world.plant
-    policies = (
+    setting = tuned_setting(history, assumptions, settings=SWEEP)
+    policies = [
         min_max(plant),
         kept_weekly(plant),
         textbook(plant, service_rate=assumptions.service_rate),
         ours(plant),
+        *([tuned(plant, setting=setting)] if setting != DELIVERED else []),
         clairvoyant(plant, world.demand, world.delay),
-    )
+    ]
     whole = len(policies) + len(SAFETY_DAYS) + len(SWEEP)
     outcomes: dict[str, Outcome] = {}
     for done, policy in enumerate(policies):
@@ -69,7 +90,7 @@ def compare(
     table = tuple(policy_result(policy, outcomes[policy.key], first) for policy in policies)
     curves = _curves(history, assumptions, world, progress, len(policies), whole)
     _tell(progress, whole, whole)
-    return table, curves, _example(history, world, outcomes), _by_item(history, outcomes)
+    return Compared(table, curves, _example(history, world, outcomes), _by_item(history, outcomes))
 
 
 def _tell(progress: Progress | None, done: int, whole: int) -> None:

@@ -5,7 +5,7 @@ stay in the test, or every policy would look better than it was.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from tools.backtest.core.assumptions import Assumptions
+from tools.backtest.core.sales import RawSales
+from tools.backtest.core.terms import DEFAULT_LEAD_TIME_DAYS, series_terms
 from tools.demand.core import Panel, dense_panel
 from tools.errors import InvalidInput, NotEnoughData, NotFound
-from tools.intake.core.kinds import ITEMS, ORDERS, SALES, SUPPLIERS, Field, Kind
-from tools.intake.core.values import choice_parser, optional, text_parser
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -26,59 +26,6 @@ LEAST_TRAINING = {"D": 84, "W": 26}  # periods before the first tested day
 LEAST_TEST = {"D": 28, "W": 8}
 MOST_TEST_DAYS = 364
 LEAST_KNOWN = {"D": 28, "W": 12}  # periods from an item's first sale to the test
-DEFAULT_LEAD_TIME_DAYS = 14.0
-_IN_STOCK = ("instock", "available", "isinstock", "availability", "onshelf", "hadstock")
-_NO = ("0", "false", "n", "no", "out", "out_of_stock", "f")
-_YES = ("1", "in", "in_stock", "t", "true", "y", "yes")
-
-
-def is_in_stock(word: str | None) -> bool:
-    """Read the word of a row; a row without one was in stock.
-
-    Example:
-        >>> is_in_stock("no"), is_in_stock("yes"), is_in_stock(None)
-        (False, True, True)
-    """
-    return word not in _NO
-
-
-HISTORY = Kind(
-    "history",
-    (
-        *SALES.fields,
-        ITEMS.field("unit_cost"),
-        Field("in_stock", _IN_STOCK, optional(choice_parser((*_NO, *_YES)))),
-        SUPPLIERS.field("lead_time_days"),
-        SUPPLIERS.field("moq"),
-        SUPPLIERS.field("order_multiple"),
-        Field("supplier", ORDERS.field("supplier").aliases, text_parser(120)),
-    ),
-    SALES.rule,
-    identity=None,
-)
-
-
-@dataclass(frozen=True)
-class RawSales:
-    """Checked rows of a history, before anything was chosen.
-
-    Attributes:
-        rows: Columns sku, name, location, on (datetime64), units, price, unit_cost (money, NaN
-            where unknown), is_in_stock, lead_time_days, moq, multiple (NaN where unknown), group
-            (whose deliveries are late together); several rows an item and day may stand.
-        source: Where it comes from, in words.
-        rows_read: Of the file.
-        returned_units: Units that came back; they do not reduce demand.
-        set_aside: Reason to number of rows that were not used.
-        examples: The first rows set aside: number, field, reason, value.
-    """
-
-    rows: pd.DataFrame
-    source: str
-    rows_read: int
-    returned_units: int = 0
-    set_aside: dict[str, int] = field(default_factory=dict)
-    examples: tuple[dict[str, str | int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,7 +138,7 @@ def choose(raw: RawSales, choice: Choice, assumptions: Assumptions) -> History:
     until = rows["on"].max().date()
     panel = dense_panel(_daily(rows), until=until, most_days=MOST_DAYS)
     training = _training(panel, choice.test_days)
-    series = _series(rows, assumptions)
+    series = series_terms(rows, assumptions)
     kept, left_out = _kept(panel, training, series, choice)
     terms = series.iloc[kept]
     notes = _notes(terms, panel, kept, assumptions)
@@ -272,40 +219,6 @@ def _training(panel: Panel, test_days: int | None) -> int:
     return int(periods - test)
 
 
-def _series(rows: pd.DataFrame, assumptions: Assumptions) -> pd.DataFrame:
-    """One row per series, in the panel's order, with what the file says about it."""
-    grouped = rows.groupby(["item_id", "location_id"], sort=True)
-    found = grouped.agg(
-        sku=("sku", "first"), location=("location", "first"), name=("name", "first"),
-        price=("price", "median"), unit_cost=("unit_cost", "median"),
-        lead_time_days=("lead_time_days", "median"), moq=("moq", "max"),
-        multiple=("multiple", "max"), group=("group", "first"),
-    ).reset_index()  # fmt: skip
-    several = found["location"].nunique() > 1
-    places = found["location"].where(found["location"] != "", "(no place)")
-    found["label"] = found["sku"] + " @ " + places if several else found["sku"]
-    found["has_money"] = found["price"].notna() | found["unit_cost"].notna()
-    share = 1 - assumptions.margin_rate
-    price = found["price"].where(found["price"] > 0)
-    cost = found["unit_cost"].where(found["unit_cost"] > 0)
-    found["price"] = price.fillna(cost / share).fillna(assumptions.default_price)
-    found["unit_cost"] = cost.fillna(found["price"] * share)
-    # Goods bought above their price would make every lost sale a gain.
-    found["unit_cost"] = np.minimum(found["unit_cost"], found["price"] * 0.99)
-    given = {
-        "lead_time_days": (assumptions.lead_time_days, DEFAULT_LEAD_TIME_DAYS),
-        "moq": (assumptions.moq_units, 1.0),
-        "multiple": (assumptions.order_multiple_units, 1.0),
-    }
-    for name, (told, default) in given.items():
-        found[f"{name}_is_known"] = found[name].notna()
-        found[name] = found[name].fillna(default) if told is None else float(told)
-    found[["lead_time_days", "moq", "multiple"]] = found[
-        ["lead_time_days", "moq", "multiple"]
-    ].clip(lower=1)
-    return found
-
-
 def _kept(
     panel: Panel, training: int, series: pd.DataFrame, choice: Choice
 ) -> tuple[IntArray, list[str]]:
@@ -329,12 +242,16 @@ def _kept(
     said = []
     if short := int((~usable).sum()):
         said.append(
-            f"{short:,} items: not {LEAST_KNOWN[panel.grain]} {unit} from their first sale to the "
+            f"{_items(short)}: not {LEAST_KNOWN[panel.grain]} {unit} from their first sale to the "
             "test"
         )
     if rest := int(usable.sum()) - len(kept):
-        said.append(f"{rest:,} items: sold for less than the {len(kept)} chosen before the test")
+        said.append(f"{_items(rest)}: sold for less than the {len(kept)} chosen before the test")
     return np.asarray(kept, dtype=np.int64), said
+
+
+def _items(count: int) -> str:
+    return f"{count:,} item" + ("" if count == 1 else "s")
 
 
 def _asked_for(
@@ -396,13 +313,14 @@ def _notes(
     said = []
     if unknown := int((~terms["has_money"]).sum()):
         said.append(
-            f"{unknown} items have neither price nor cost in the file: a price of "
+            f"{_items(unknown)} with neither price nor cost in the file: a price of "
             f"{assumptions.default_price:g} was taken for them, so their money is a scale, no fact"
         )
     if assumptions.lead_time_days is None and not terms["lead_time_days_is_known"].all():
+        silent = int((~terms["lead_time_days_is_known"]).sum())
         said.append(
-            f"the file names no lead time for {int((~terms['lead_time_days_is_known']).sum())} "
-            f"items: {DEFAULT_LEAD_TIME_DAYS:g} days were taken"
+            f"the file names no lead time for {_items(silent)}: {DEFAULT_LEAD_TIME_DAYS:g} days "
+            "were taken"
         )
     missing = int(panel.is_missing[kept].sum())
     if missing:

@@ -1,11 +1,14 @@
 """Our policy: the levels that planning computes, from what a replay could have seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from db.types import SafetyStockMethod
 from tools.backtest.core.plant import Plant
-from tools.backtest.core.policies import WEEK_DAYS, Policy
+from tools.backtest.core.policies import WEEK_DAYS
+from tools.backtest.core.policy import Policy
 from tools.demand.core import filled
 from tools.forecasting.core.methods import DAILY, WEEKLY
 from tools.forecasting.core.replay import replay
@@ -13,18 +16,19 @@ from tools.planning.core.policies import PolicyInputs, reorder_points
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-SETTING = "service rate"  # the parameter of the curve
+SETTING = "scale of the reorder point"  # the parameter of the curve
 SERVICE_RATE = 0.98
-SWEEP = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+DELIVERED = 1.0
+SWEEP = (0.5, 0.6, 0.75, 0.9, 1.0, 1.15, 1.35, 1.6)
 _KNOWN_DAYS = 364
 
 
-def ours(plant: Plant, *, setting: float = SERVICE_RATE) -> Policy:
+def ours(plant: Plant, *, setting: float = DELIVERED) -> Policy:
     """Reorder points of the planning pass on forecasts replayed from a path's own sales.
 
     Args:
         plant: Terms of the items.
-        setting: Cycle service level, in (0, 1).
+        setting: Factor on the reorder points, > 0; 1 is what planning does.
     """
     season = DAILY if plant.period_days == 1 else WEEKLY
     known = plant.periods(_KNOWN_DAYS)
@@ -38,8 +42,9 @@ def ours(plant: Plant, *, setting: float = SERVICE_RATE) -> Policy:
         mean = np.nan_to_num(cycle.mean(axis=1))
         recent = units[:, -plant.periods(90) :]
         rows = np.repeat(np.arange(n), paths)
-        inputs = _inputs(plant, rows, mean, recent.std(axis=1), setting)
+        inputs = _inputs(plant, rows, mean, recent.std(axis=1), SERVICE_RATE)
         low = reorder_points(inputs).reorder_point.reshape(n, paths).astype(np.float64)
+        low = setting * low
         return low, low + plant.lot(mean.reshape(n, paths))
 
     return Policy(
@@ -50,6 +55,22 @@ def ours(plant: Plant, *, setting: float = SERVICE_RATE) -> Policy:
         "planning pass, every week",
         plant.periods(WEEK_DAYS),
         levels,
+    )
+
+
+def tuned(plant: Plant, *, setting: float) -> Policy:
+    """The same policy with a safety that was chosen before the test.
+
+    Args:
+        plant: Terms of the items.
+        setting: What ``tuned_setting`` found.
+    """
+    return replace(
+        ours(plant, setting=setting),
+        key="ours_tuned",
+        name=f"Quartermaster, tuned ({setting:g})",
+        said="ours with its safety tuned before the test",
+        rule=f"the same, its {SETTING} ({setting:g}) chosen by replaying the days before the test",
     )
 
 

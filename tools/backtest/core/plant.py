@@ -4,20 +4,17 @@ This is the only module of the backtest that knows the simulation engine.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tools.backtest.core.assumptions import DAYS_A_YEAR, Assumptions
 from tools.backtest.core.history import History
+from tools.backtest.core.policy import Policy
 from tools.simulation.core.draws import Streams, delivery_draws, lead_time_table
 from tools.simulation.core.engine import simulate
 from tools.simulation.core.outcome import Outcome
 from tools.simulation.core.world import ChangingLevels, Deliveries, Draws, Items
-
-if TYPE_CHECKING:
-    from tools.backtest.core.policies import Policy
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -145,7 +142,7 @@ def _deliveries(
     )
 
 
-def run(world: World, policy: "Policy", *, keep: bool = False) -> Outcome:
+def run(world: World, policy: Policy, *, keep: bool = False) -> Outcome:
     """Replay a policy against the world.
 
     Args:

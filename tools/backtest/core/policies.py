@@ -4,46 +4,22 @@ A policy is called with the sales that *it* would have seen: what its own stock 
 and on which days it had stock. Nothing else reaches it, except the clairvoyant, which is the bound.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
 from tools.backtest.core.plant import Plant
+from tools.backtest.core.policy import Policy
 from tools.errors import InvalidInput
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
-Levels = Callable[[int, FloatArray, BoolArray], tuple[FloatArray, FloatArray]]
 
 AVERAGE_DAYS, COVER_DAYS = 30, 30
 CARELESS_SAFETY_DAYS, CAREFUL_SAFETY_DAYS = 7, 28
 TEXTBOOK_DAYS = 90
 WEEK_DAYS, MONTH_DAYS = 7, 28
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A policy with a name for people.
-
-    Attributes:
-        key: Name in JSON.
-        name: Name in tables.
-        said: Name inside a sentence.
-        rule: One sentence of what it does.
-        every_periods: How often it looks at its levels again.
-        levels: (period, sold, in stock) to reorder point and order-up-to level, both (n, p).
-    """
-
-    key: str
-    name: str
-    said: str
-    rule: str
-    every_periods: int
-    levels: Levels
 
 
 def min_max(plant: Plant) -> Policy:
@@ -85,7 +61,7 @@ def kept_weekly(plant: Plant, *, safety_days: float = CAREFUL_SAFETY_DAYS) -> Po
 
     return Policy(
         "spreadsheet_weekly",
-        f"weekly spreadsheet, {safety_days:g} d safety",
+        f"weekly spreadsheet, {safety_days:g} days",
         f"a spreadsheet kept every week with {safety_days:g} days' safety",
         f"{AVERAGE_DAYS}-day average of sales, every week, {safety_days:g} days' safety, "
         f"{COVER_DAYS} days' cover",

@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from tools.backtest.core.assumptions import Assumptions
 from tools.backtest.core.measuring import Measured
-from tools.backtest.core.policies import Policy
+from tools.backtest.core.policy import Policy
 from tools.simulation.core.outcome import Outcome
 
 FloatArray = npt.NDArray[np.float64]
+_COMMON_FILLS = (0.99, 0.98, 0.97, 0.95, 0.9, 0.85, 0.8)  # the highest that both reach is said
+_UNTUNED = "Replaying the days before the test gave no reason to change the delivered safety."
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,8 @@ def sentences(
         difference(ours, found[key], days=days, currency=currency)
         for key in ("spreadsheet", "spreadsheet_weekly", "textbook")
     ]
+    tuned = found.get("ours_tuned")
+    said.append(_tuned(tuned, ours, currency) if tuned else _UNTUNED)
     times = round(ours.cheaper_share * replications)
     said.append(
         f"Against {found['spreadsheet'].said} ours was the cheaper one in {times} of "
@@ -263,6 +267,57 @@ def sentences(
     return tuple(said)
 
 
+def _tuned(tuned: PolicyResult, ours: PolicyResult, currency: str) -> str:
+    saved = ours.total_cost - tuned.total_cost
+    return (
+        "With its safety tuned by replaying the days before the test, ours would have cost "
+        f"{abs(saved):,.0f} {currency} {'less' if saved >= 0 else 'more'} than as delivered "
+        f"({tuned.total_cost:,.0f} instead of {ours.total_cost:,.0f}; fill "
+        f"{tuned.fill_rate * 100:.1f} %, stock {tuned.average_value:,.0f})."
+    )
+
+
+def value_at_fill(curve: Curve, fill_rate: float) -> float:
+    """Average inventory value with which a policy reaches a fill rate; NaN outside its curve.
+
+    Args:
+        curve: Points by rising value.
+        fill_rate: In (0, 1).
+
+    Example:
+        >>> points = (CurvePoint(0, 100.0, 0.8, 9.0), CurvePoint(7, 200.0, 0.9, 9.0))
+        >>> value_at_fill(Curve("a", "A", "days", points), 0.85)
+        150.0
+    """
+    fills = np.maximum.accumulate([point.fill_rate for point in curve.points])
+    values = [point.average_value for point in curve.points]
+    if not fills[0] <= fill_rate <= fills[-1]:
+        return float("nan")
+    return float(np.round(np.interp(fill_rate, fills, values), 2))
+
+
+def stock_for_service(curves: tuple[Curve, ...], *, currency: str) -> tuple[str, ...]:
+    """Say what stock ours and the spreadsheet need for the same service, where both reach it.
+
+    Args:
+        curves: With the keys spreadsheet_weekly and ours.
+        currency: Of the values.
+    """
+    found = {curve.key: curve for curve in curves}
+    for fill_rate in _COMMON_FILLS:
+        sheet, mine = (
+            value_at_fill(found[key], fill_rate) for key in ("spreadsheet_weekly", "ours")
+        )
+        if sheet > 0 and mine > 0:
+            share = 100 * abs(sheet - mine) / sheet
+            return (
+                f"To serve {fill_rate * 100:g} % of the units, ours holds {mine:,.0f} {currency} "
+                f"of stock and the weekly spreadsheet {sheet:,.0f}: {share:.0f} % "
+                f"{'less' if mine <= sheet else 'more'} (both with their safety set for it).",
+            )
+    return ()
+
+
 def difference(ours: PolicyResult, other: PolicyResult, *, days: int, currency: str) -> str:
     """Say what ours would have cost compared with another policy, whichever way it went.
 
@@ -275,15 +330,17 @@ def difference(ours: PolicyResult, other: PolicyResult, *, days: int, currency: 
         'Ours would have cost 200 GBP (40 %) less than your spreadsheet over these 100 days: \
 50 units more served (fill 95.0 % instead of 90.0 %), 200 GBP less stock (1,000 instead of 1,200).'
     """
-    saved = other.total_cost - ours.total_cost
+    saved = round(other.total_cost - ours.total_cost)
     share = 100 * abs(saved) / other.total_cost if other.total_cost else 0.0
-    served = ours.served_units - other.served_units
-    stock = ours.average_value - other.average_value
+    cost = f"{abs(saved):,} {currency} ({share:.0f} %) {'less' if saved > 0 else 'more'} than"
+    served = round(ours.served_units - other.served_units)
+    units = f"{abs(served):,} units {'more' if served > 0 else 'fewer'} served"
+    stock = round(ours.average_value - other.average_value)
+    value = f"{abs(stock):,} {currency} {'more' if stock > 0 else 'less'} stock"
     return (
-        f"Ours would have cost {abs(saved):,.0f} {currency} ({share:.0f} %) "
-        f"{'less' if saved >= 0 else 'more'} than {other.said} over these {days} days: "
-        f"{abs(served):,.0f} units {'more' if served >= 0 else 'fewer'} served "
+        f"Ours would have cost {cost if saved else 'as much as'} {other.said} over these {days} "
+        f"days: {units if served else 'as many units served'} "
         f"(fill {ours.fill_rate * 100:.1f} % instead of {other.fill_rate * 100:.1f} %), "
-        f"{abs(stock):,.0f} {currency} {'more' if stock > 0 else 'less'} stock "
+        f"{value if stock else 'as much stock'} "
         f"({ours.average_value:,.0f} instead of {other.average_value:,.0f})."
     )

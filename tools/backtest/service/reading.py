@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from tools.backtest.core.history import HISTORY, RawSales, is_in_stock
+from tools.backtest.core.sales import HISTORY, RawSales, is_in_stock
 from tools.errors import InvalidInput
 from tools.intake.core.kinds import match_columns
 from tools.intake.core.rows import BadRow, GoodRow, RowChecker, date_order
@@ -37,6 +37,7 @@ def demo_sales() -> RawSales:
     terms = pd.DataFrame(
         {
             "sku": items["sku"],
+            "written": items["sku"],
             "name": items["name"],
             "price": items["price_minor"] / 100,
             "unit_cost": items["cost_minor"] / 100,
@@ -88,7 +89,7 @@ def read_sales(
         source=path.name,
         rows_read=count,
         returned_units=int(-rows.loc[returned, "units"].sum()),
-        set_aside=dict(Counter(f"{one.field} {one.reason}" for one in bad)),
+        set_aside=dict(Counter(map(_reason, bad))),
         examples=tuple(one._asdict() for one in bad[:SHOWN_ROWS]),
     )
 
@@ -129,16 +130,16 @@ def _checked(
     return good, bad, count
 
 
-_COLUMNS = ("sku", "name", "location", "on", "units", "price", "unit_cost", "in_stock",
+_COLUMNS = ("sku", "written", "name", "location", "on", "units", "price", "unit_cost", "in_stock",
             "lead_time_days", "moq", "multiple", "supplier")  # fmt: skip
 
 
 def _record(row: GoodRow) -> tuple[Any, ...]:
     values = row.values
     return (
-        values["sku"][1], values["name"], values["location"], values["date"], values["quantity"],
-        values["price"], values["unit_cost"], values["in_stock"], values["lead_time_days"],
-        values["moq"], values["order_multiple"], values["supplier"],
+        values["sku"][1], values["sku"][0], values["name"], values["location"], values["date"],
+        values["quantity"], values["price"], values["unit_cost"], values["in_stock"],
+        values["lead_time_days"], values["moq"], values["order_multiple"], values["supplier"],
     )  # fmt: skip
 
 
@@ -154,6 +155,10 @@ def _typed(rows: pd.DataFrame) -> pd.DataFrame:
     supplier = rows.pop("supplier")
     rows["group"] = supplier.where(supplier != "", rows["sku"])
     return rows
+
+
+def _reason(row: BadRow) -> str:
+    return f"the {row.field} {row.reason}"
 
 
 def _nothing_usable(path: Path, bad: list[BadRow], count: int) -> InvalidInput:

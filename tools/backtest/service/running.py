@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from tools.backtest.core.assumptions import Assumptions
-from tools.backtest.core.comparing import compare
-from tools.backtest.core.history import Choice, RawSales, choose
-from tools.backtest.core.measuring import measure
-from tools.backtest.core.results import Report, sentences
+from tools.backtest.core.comparing import Compared, compare
+from tools.backtest.core.history import Choice, History, choose
+from tools.backtest.core.measuring import Measured, measure
+from tools.backtest.core.results import Report, sentences, stock_for_service
+from tools.backtest.core.sales import RawSales
 
 Progress = Callable[[str, int, int], None]
 
@@ -36,11 +37,22 @@ def backtest(
     measured = measure(
         history, review_days=assumptions.review_days, progress=told("Forecasting past weeks")
     )
-    table, curves, example, by_item = compare(
-        history, assumptions, progress=told("Replaying policies")
-    )
+    compared = compare(history, assumptions, progress=told("Replaying policies"))
+    return _report(history, assumptions, measured, compared, currency)
+
+
+def _report(
+    history: History,
+    assumptions: Assumptions,
+    measured: Measured,
+    compared: Compared,
+    currency: str,
+) -> Report:
     lead = history.lead_time_days
     days = history.test * history.panel.period_days
+    said = sentences(
+        compared.table, days=days, currency=currency, replications=assumptions.replications
+    )
     return Report(
         source=history.source,
         currency=currency,
@@ -56,11 +68,9 @@ def backtest(
         assumptions=assumptions,
         lead_time_range=(float(lead.min()), float(lead.max())),
         accuracy=measured,
-        policies=table,
-        curves=curves,
-        example=example,
-        by_item=by_item,
-        sentences=sentences(
-            table, days=days, currency=currency, replications=assumptions.replications
-        ),
+        policies=compared.table,
+        curves=compared.curves,
+        example=compared.example,
+        by_item=compared.by_item,
+        sentences=(*said, *stock_for_service(compared.curves, currency=currency)),
     )
