@@ -11,9 +11,11 @@ import pytest
 from sqlmodel import select
 
 from db.models.planning import Forecast
+from db.types import ScopeKind
 from tests.factories import TODAY, make_item
-from tests.factories_rest import Door, make_template, open_door
+from tests.factories_rest import Door, actor_of, make_template, open_door
 from tools.forecasting.core.components import component_rows
+from tools.people.service import access
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,11 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
                 np.full((1, 60), 90.0), np.full((1, 60), 100.0), period_days=1, first_on=TODAY
             )
             session.add(forecast)
-            make_item(session, "NUT/7", "Nut seven")
+            make_item(session, "NUT/7", "Nut seven", category="care")
+            access.add_scope(
+                session, "pia", ScopeKind.CATEGORY, "care", clock=opened.clock,
+                by=actor_of(opened, "adam"),
+            )  # fmt: skip
         yield opened
 
 
@@ -47,6 +53,9 @@ class TestPictures:
 
     def test_is_not_for_strangers(self, door: Door, name: str) -> None:
         assert door.as_(None).get(f"/v1/items/WIDGET-A/{name}.svg").status_code == 401
+
+    def test_is_not_there_for_who_works_with_other_categories(self, door: Door, name: str) -> None:
+        assert door.as_("pia").get(f"/v1/items/WIDGET-A/{name}.svg").status_code == 404
 
     def test_an_unknown_item(self, door: Door, name: str) -> None:
         response = door.as_("vera").get(f"/v1/items/WIDGET-Z9/{name}.svg")

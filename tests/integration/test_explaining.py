@@ -69,6 +69,18 @@ class TestItemChart:
         assert chart.notes == ("No forecast: there is no forecast for 'WIDGET-A' at 'MAIN' yet.",)
         assert item_svg(chart).startswith("<svg")
 
+    def test_weekly_history_keeps_its_weeks(self, session: Session) -> None:
+        place, item, load = make_location(session), make_item(session), make_load(session)
+        for week in range(10):
+            on = YESTERDAY - timedelta(days=7 * week)
+            make_demand(session, item, place, load, units=[70 + week], until=on)
+
+        chart = item_chart(session, item, place, clock=CLOCK, company=USD)
+
+        assert len(chart.history) == 10
+        assert chart.history[-1].start_on == YESTERDAY - timedelta(days=6)
+        assert [past.units for past in chart.history[-2:]] == [71.0, 70.0]
+
     def test_says_that_there_is_nothing_to_show(self, session: Session) -> None:
         place, item = make_location(session), make_item(session)
         with pytest.raises(NotEnoughData, match="no forecast for 'WIDGET-A'"):
