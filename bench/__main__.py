@@ -14,6 +14,7 @@ from typing import Any
 MODULES = (
     "startup",
     "reorder_points",
+    "closed_loop",
     "planning",
     "simulation",
     "ml",
