@@ -25,6 +25,8 @@ SINGLES = (
     "seasonal_naive", "window", "long_window", "seasonal_window", "ses", "croston", "tsb", "adida",
     "imapa", "theta", "ces", "ets",
 )  # fmt: skip
+# AutoETS takes 50 ms for a daily series and was 5 % behind CES there: left out for its time.
+LEFT_OUT = {"D": ("ets",)}
 
 
 def run() -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def _measured(data: DataSet) -> tuple[list[dict[str, Any]], float]:
         classes += [name.value for name in batch.classes]
     outcome = accuracy.joined(outcomes)
     table = accuracy.accuracy_table(outcome, classes, lag=data.lag)
-    singles = {name: float(np.nanmean([m[name] for m in models])) for name in SINGLES}
+    singles = {name: float(np.mean([m[name] for m in models])) for name in models[0]}
     _tell(data, table, singles)
     ours, best = table[0], min(singles.values())
     mase, loss = ours.mase or np.inf, 2 * (ours.pinball or np.inf)
@@ -101,13 +103,14 @@ def _season(data: DataSet) -> methods.Season:
 def _single_mase(data: DataSet, origin: int) -> dict[str, float]:
     """MASE of single models at one origin, clipped to the range of the history as ours is."""
     past, sold = data.units[:, :origin], data.units[:, origin : origin + data.horizon]
+    names = tuple(name for name in SINGLES if name not in LEFT_OUT.get(data.grain, ()))
     members = methods.member_forecasts(
-        past, horizon=data.horizon, models=SINGLES, season=_season(data)
+        past, horizon=data.horizon, models=names, season=_season(data)
     )
     members = np.minimum(members, np.nanmax(past, axis=1)[None, :, None])
     return {
         name: float(np.nanmean(accuracy.scaled_errors(sold, said, past, lag=data.lag)))
-        for name, said in zip(SINGLES, members, strict=True)
+        for name, said in zip(names, members, strict=True)
     }
 
 

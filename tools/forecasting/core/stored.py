@@ -1,6 +1,6 @@
 """Answers about a total from the figures that are stored with a forecast: any period, any level."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,40 +90,25 @@ def total_quantile(
     return max(0.0, expected + _at_level([value for value, _ in known], offsets, level))
 
 
-def total_interval(
-    mean: Sequence[float],
-    forecast_total_sd: Mapping[str, Any],
-    forecast_total_quantiles: Mapping[str, Any],
-    *,
-    days: float,
-    level: float,
-) -> tuple[float, float]:
-    """Bounds between which the demand of the next ``days`` days lies with probability ``level``.
+def interval_of(quantile: Callable[[float], float], *, level: float) -> tuple[float, float]:
+    """Bounds between which a total lies with probability ``level``.
 
     Equal tails, unless nothing at all may be sold: then zero is the lower bound, no demand lies
     below it, and the whole rest of the probability lies above. With equal tails an interval of 90 %
     would hold 95 % of the totals of slow movers, and be that much too wide.
 
     Args:
-        mean: Units per day for day 1, 2, ...
-        forecast_total_sd: ``{"days": [...], "sd": [...]}``.
-        forecast_total_quantiles: ``{"days": [...], "0.95": [...], ...}``; empty: normal.
-        days: Length of the period, >= 0.
+        quantile: Gives the quantile of the total at a level.
         level: In (0, 1).
 
     Example:
-        >>> rare = {"days": [7], "0.05": [0.0], "0.9": [3.0], "0.95": [5.0]}
-        >>> total_interval([0.1] * 7, {"days": [7], "sd": [2.0]}, rare, days=7, level=0.9)
-        (0.0, 3.0)
+        >>> interval_of(lambda at: 10 + 20 * at, level=0.9)
+        (11.0, 29.0)
+        >>> interval_of(lambda at: max(0.0, 100 * (at - 0.5)), level=0.9)
+        (0.0, 40.0)
     """
-
-    def at(share: float) -> float:
-        return total_quantile(
-            mean, forecast_total_sd, forecast_total_quantiles, days=days, level=share
-        )
-
-    low = at((1 - level) / 2)
-    return low, at(level) if low <= 0 else at((1 + level) / 2)
+    low = quantile((1 - level) / 2)
+    return low, quantile(level) if low <= 0 else quantile((1 + level) / 2)
 
 
 def _on_root_of_time(days: Sequence[float], values: Any, at: float) -> float:

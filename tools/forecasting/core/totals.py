@@ -15,7 +15,7 @@ from scipy.special import ndtri  # the normal quantile, without the weight of sc
 
 from tools.forecasting.core import tails
 from tools.forecasting.core.replay import Replay, series_traits
-from tools.forecasting.core.stored import total_interval as total_interval
+from tools.forecasting.core.stored import interval_of as interval_of
 from tools.forecasting.core.stored import total_mean as total_mean
 from tools.forecasting.core.stored import total_quantile as total_quantile
 from tools.forecasting.core.stored import total_sd as total_sd
@@ -312,7 +312,7 @@ def _offsets(
 
 
 def intervals(quantiles: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Bounds of the 90 % intervals of many totals; see ``total_interval``.
+    """Bounds of the 90 % intervals of many totals; see ``interval_of``.
 
     Args:
         quantiles: Shape (..., levels).
