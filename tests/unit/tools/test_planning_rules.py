@@ -412,6 +412,21 @@ class TestServiceFromMoney:
 
         assert ratio == pytest.approx(levels[cost.argmin()], abs=2e-4)
 
+    def test_with_backorders_it_is_the_reorder_point_of_stockpyl(self) -> None:
+        from scipy.stats import norm
+        from stockpyl.rq import r_q_eil_approximation
+
+        # h = 0.225, p = 7.5, K = 8, demand 1300 +- 150 a year, lead time a month
+        level, lot, _ = r_q_eil_approximation(0.225, 7.5, 8, 1300, 150, 1 / 12)
+        ratio = critical_ratios(
+            holding_cost=np.array([0.225]), shortage_cost=np.array([7.5]),
+            order_quantity=np.array([lot]), annual_demand=np.array([1300.0]), is_lost_sales=False,
+        )[0]  # fmt: skip
+
+        ours = 1300 / 12 + 150 * np.sqrt(1 / 12) * norm.ppf(ratio)
+
+        assert ours == pytest.approx(level, abs=0.05)
+
     @pytest.mark.parametrize(
         ("quantity", "share"), [(100, 0.9564), (400, 0.9891), (1000, 0.9956), (4000, 0.9989)]
     )
