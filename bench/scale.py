@@ -39,20 +39,22 @@ from tools.forecasting.service.runs import DEFAULT_HORIZON_DAYS, run_forecasts
 
 CLOCK = FixedClock(DEMO_NOW)
 DAYS = 365
-PAIRS = 5
-SIZE, SMALL = 1000, 250
+PAIRS = 3
+SIZE = 1000
 MEMORY_GOAL_MB = 2048
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure the ratio on a small catalogue, and cost and memory on a bigger one."""
-    ratio = statistics.median(pair["ours_s"] / pair["bare_s"] for pair in _apart(SMALL, PAIRS))
-    (one,) = _apart(SIZE, 1, is_bare=False)
+    """Measure ratio, cost and memory on a catalogue of a thousand series."""
+    pairs = _apart(SIZE, PAIRS)
+    ratio = statistics.median(pair["ours_s"] / pair["bare_s"] for pair in pairs)
+    ours_s = statistics.median(pair["ours_s"] for pair in pairs)
+    peak_mb, fresh_s = pairs[0]["peak_mb"], pairs[0]["fresh_s"]
     return [
         _row("forecast batch / bare StatsForecast", ratio, "x", "<= 1.15", ratio <= 1.15),
-        _row(f"forecast batch of {SIZE} series", one["ours_s"], "s", "<= 60", one["ours_s"] <= 60),
-        _row("its peak memory", one["peak_mb"], "MB", "<= 2048", one["peak_mb"] <= MEMORY_GOAL_MB),
-        _row("fresh forecast of one item", one["fresh_s"], "s", "<= 1", one["fresh_s"] <= 1),
+        _row(f"forecast batch of {SIZE} series", ours_s, "s", "<= 60", ours_s <= 60),
+        _row("its peak memory", peak_mb, "MB", "<= 2048", peak_mb <= MEMORY_GOAL_MB),
+        _row("fresh forecast of one item", fresh_s, "s", "<= 1", fresh_s <= 1),
     ]
 
 

@@ -230,3 +230,30 @@ def _said(shell: Terminal, row: dict[str, Any], told: str) -> None:
         shell.emit({"ok": True, "data": row})
     else:
         typer.echo(told)
+
+
+@app.command()
+def accuracy(as_login: AsOption = None, is_json: JsonOption = False) -> None:
+    """Show how forecasts of past weeks were kept, by demand class, against repeating a week."""
+    with terminal(as_login=as_login, is_json=is_json) as shell:
+        from dataclasses import asdict
+
+        from tools.forecasting.service.tracking import kept_promises
+
+        with shell.reading(shell.actor()) as session:
+            found = {name: asdict(one) for name, one in kept_promises(session).items()}
+        if is_json:
+            known = {
+                name: {k: None if v != v else v for k, v in one.items()}
+                for name, one in found.items()
+            }
+            shell.emit({"ok": True, "data": {"classes": known}})
+            return
+        for name, one in found.items():
+            typer.echo(
+                f"{'all' if name == '*' else name:<12}  {one['series']:>6,} series  "
+                f"{one['weeks']:>7,} weeks  WMAPE {one['wmape']:.3f}  bias {one['bias']:+.3f}  "
+                f"{one['coverage']:.0%} inside 90 %  {one['naive_ratio']:.2f} x naive"
+            )
+        if not found:
+            shell.note("No week of a forecast is over yet: it takes two runs, a week apart.")

@@ -31,6 +31,7 @@ from tools.forecasting.core.engines import Engine
 from tools.forecasting.service.answers import forecast_for
 from tools.forecasting.service.records import latest_forecast, latest_run, roll_back, runs
 from tools.forecasting.service.runs import run_forecasts
+from tools.forecasting.service.tracking import kept_promises
 
 SERIES = 15
 CLOCK = FixedClock(NOW)
@@ -260,6 +261,16 @@ class TestDrift:
                 exceptions(session, clock=CLOCK, company=Company(), types=["excess"]).exceptions
                 == []
             )
+
+    def test_promises_are_summed_up_by_class(self, database: Database) -> None:
+        _halved(database, weeks=2)
+
+        with database.read() as session:
+            found = kept_promises(session)
+
+        assert found["*"].series == 2
+        assert found["*"].weeks == 4
+        assert 0 < found["*"].bias < 0.2  # half of the units fall by a tenth a week
 
     def test_a_promise_waits_until_its_week_is_over(self, shop: Database) -> None:
         run_forecasts(shop, clock=CLOCK)

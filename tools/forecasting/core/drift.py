@@ -291,3 +291,44 @@ def reports(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         signs = [sign for sign, is_on in zip(SIGNS, shown[k], strict=True) if is_on]
         answer[k] = {"signs": signs, "weeks": int(said.weeks[k]), **figures}
     return answer
+
+
+@dataclass(frozen=True)
+class Record:
+    """How the promises of some series were kept, all weeks together; NaN where undefined."""
+
+    series: int
+    weeks: int
+    wmape: float
+    bias: float
+    coverage: float
+    naive_ratio: float
+
+
+def record(kept: Kept) -> Record:
+    """Sum up the promises of a group of series.
+
+    Example:
+        >>> a = np.array([[100.0, 120, 90, 110, 95, 130]])
+        >>> f = np.array([[110.0, 115, 105, 118, 108, 128]])
+        >>> said = record(Kept(a, f, f - 12, f + 12, a))
+        >>> round(said.wmape, 4), round(said.bias, 4), round(said.coverage, 3)
+        (0.0822, 0.0605, 0.667)
+    """
+    known = np.isfinite(kept.sold) & np.isfinite(kept.mean)
+    tested = known & np.isfinite(kept.low) & np.isfinite(kept.high)
+    inside = tested & (kept.sold >= kept.low) & (kept.sold <= kept.high)
+    errors = np.where(known, kept.mean - kept.sold, 0.0)
+    sold = float(np.where(known, kept.sold, 0.0).sum())
+    steps = float(np.where(known, np.abs(kept.sold - kept.naive), 0.0).sum())
+    wrong = float(np.abs(errors).sum())
+    return Record(
+        series=int(known.any(axis=1).sum()), weeks=int(known.sum()), wmape=_share(wrong, sold),
+        bias=_share(float(errors.sum()), sold),
+        coverage=_share(float(inside.sum()), float(tested.sum())),
+        naive_ratio=_share(wrong, steps),
+    )  # fmt: skip
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")

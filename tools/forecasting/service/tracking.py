@@ -87,3 +87,29 @@ def drifting(session: Session) -> list[tuple[Item, str, dict[str, Any]]]:
         .order_by(col(Item.id), col(Location.id))
     )
     return [(item, code, metrics["drift"]) for item, code, metrics in session.execute(query)]
+
+
+def kept_promises(session: Session) -> dict[str, drift.Record]:
+    """Sum up how the promises of past weeks were kept, by demand class and in all.
+
+    Args:
+        session: Open session; only what it may see counts.
+
+    Returns:
+        By class, "*" for all; empty before a first week is over.
+    """
+    run = latest_run(session)
+    if run is None:
+        return {}
+    query = (
+        select(col(Forecast.demand_class), col(Forecast.metrics))
+        .join(Item, col(Item.id) == col(Forecast.item_id))
+        .join(Location, col(Location.id) == col(Forecast.location_id))
+        .where(col(Forecast.run_id) == run.id, *items_here(session), *places_here(session))
+    )
+    groups: dict[str, list[Track]] = {}
+    for name, metrics in session.execute(query):
+        if metrics.get("track", {}).get("weeks"):
+            for group in (name.value, "*"):
+                groups.setdefault(group, []).append(metrics["track"])
+    return {name: drift.record(drift.kept_of(found)) for name, found in sorted(groups.items())}
