@@ -13,6 +13,7 @@ from tests.conftest import NOW
 from tests.factories import WorldP, day, make_item, make_world_p
 from tests.factories_planning import USD, add_order
 from tools.clock import FixedClock
+from tools.replenishment.core import explanation_view
 from tools.replenishment.service import advise, plan_all
 
 
@@ -115,6 +116,17 @@ class TestRules:
         stored = session.exec(select(Recommendation)).one()
         assert stored.inputs["rule"] == rule.value
         assert (alone.order_units, alone.waterfall) == (stored.order_units, stored.waterfall)
+
+    @pytest.mark.parametrize(("rule", "is_derived"), [("s_S", True), ("s_nQ", False)])
+    def test_only_a_plain_need_is_told_as_one_sum(
+        self, session: Session, world: WorldP, rule: str, is_derived: bool
+    ) -> None:
+        session.exec(select(Policy)).one().rule = ReplenishmentRule(rule)
+
+        shown = explanation_view(_advise(session, world), world.widget, None, asked=None)
+
+        assert (shown["inputs"]["need"] is not None) == is_derived
+        assert shown["total"] == shown["quantity"]
 
     def test_an_optimised_service_level_is_shown(self, session: Session, world: WorldP) -> None:
         session.exec(select(Policy)).one().is_service_rate_optimised = True

@@ -35,6 +35,7 @@ def policy_view(advice: Advice) -> Json:
         "supplier": i["supplier"],
         "demand_mean": i["demand_per_day"],
         "demand_sd": i["demand_sd"],
+        "rule": i["rule"],
         "review_days": i["review_days"],
         "cover_days": i["cover_days"],
         "inventory_position": i["inventory_position"],
@@ -48,6 +49,9 @@ def policy_view(advice: Advice) -> Json:
         ],
         "assumptions": _assumptions(i),
     }
+
+
+_BRIDGED = "{:g} closed days of the supplier bridged"
 
 
 def _assumptions(i: Json) -> list[str]:
@@ -67,6 +71,7 @@ def _assumptions(i: Json) -> list[str]:
         shapes[i["distribution"]],
         f"lead time from {i['lead_time_source']} data, n={i['lead_time_n']}",
         "continuous review" if i["review_days"] == 0 else f"review every {i['review_days']:g} days",
+        *([_BRIDGED.format(i["bridge_days"])] if i["bridge_days"] else []),
     ]
 
 
@@ -130,6 +135,8 @@ def explanation_view(
             for least, price in i["price_steps"]
         ],
     }
+    if not _is_plain(i):
+        shown["need"] = None  # the waterfall tells it, term by term
     return _head(recommendation, item, rec_id) | {
         "waterfall": list(recommendation.waterfall),
         "total": sum(term["value"] for term in recommendation.waterfall),
@@ -138,6 +145,13 @@ def explanation_view(
         "flags": list(recommendation.flags),
         "policy_version": i["policy_version"],
     }
+
+
+def _is_plain(inputs: Json) -> bool:
+    """Demand, safety stock and cover less the position are the need: no other term."""
+    other = inputs.get("bridge_days") or inputs.get("waits_days")
+    is_given = inputs.get("distribution") == "levels"
+    return inputs.get("rule", "s_S") == "s_S" and not other and not is_given
 
 
 def alternative_view(inputs: Json, asked: int) -> Json:
