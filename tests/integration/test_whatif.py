@@ -200,6 +200,7 @@ class TestBadInput:
             ({"sku": "NO-SUCH"}, "not_found", "NO-SUCH"),
             ({"supplier": "Nobody"}, "not_found", "Nobody"),
             ({"category": "hats"}, "not_found", "'hats'"),
+            ({"category": "wid\x00gets"}, "not_found", "x00"),
             ({"sku": "WIDGET-A", "price_change_pct": -100}, "invalid_input", "-99 to 1,000 %"),
             ({"sku": "WIDGET-A", "supply_delay_days": -1}, "invalid_input", "0 to 365 days"),
             ({"sku": "WIDGET-A", "moq": -5}, "invalid_input", "got -5"),

@@ -193,7 +193,8 @@ def _cases(session: Session, wanted: Wanted, clock: Clock, company: Company) -> 
     ids: list[int] | None = None
     if wanted.category is not None:
         inside = select(Item.id).where(Item.category == wanted.category, *items_here(session))
-        ids = list(session.exec(inside))
+        is_name = wanted.category.isprintable()  # a database may refuse other characters
+        ids = list(session.exec(inside)) if is_name else []
         if not ids:
             raise _unknown_category(session, wanted.category)
     place = None if wanted.location is None else wanted.location.id
