@@ -52,9 +52,8 @@ def morning_list(orders: Data, exceptions: Data, *, at: datetime) -> RenderableT
             more = f"and {units(count - len(orders['lines']))} more"
             parts.append(whole(f"{more}: quartermaster today --limit 50", "dim"))
         parts.append(Text())
-    parts += [Text(line) for line in purchase_notes(orders)]
-    parts.append(exception_counts(exceptions))
-    return Group(*parts)
+    notes = (Text(line) for line in purchase_notes(orders))
+    return Group(*parts, *notes, exception_counts(exceptions))
 
 
 def waiting(orders: Mapping[str, int]) -> Text | None:
