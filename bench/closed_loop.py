@@ -27,7 +27,7 @@ from tools.planning.core.levels.replenishment import (
 )
 
 REPLICATIONS = 20
-SCALES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.6)
+SCALES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0, 1.3, 1.8)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ class Economics:
 class LevelWeights:
     """The numbers that all items share; the module says how they act.
 
-    ``scale`` moves along the curve of fill against stock value: above 1 buys more fill.
+    ``scale`` moves along the curve of fill against stock value: it multiplies what a reorder point
+    holds beyond expected demand, and below 1 lots shrink to the economic one, since a larger lot is
+    a kind of safety too. Above 1 buys more fill.
     """
 
     slow: float = 0.24
@@ -139,12 +141,14 @@ def replenishment_levels(
     window = lead_times.mean + review_days
     measured = yardsticks(demand, window, off_season=weights.off_season)
     mean = measured.demand_mean
-    lot = np.maximum(weights.lot_factor * economic_lot(mean, economics), mean * review_days)
+    factor = weights.lot_factor ** min(weights.scale, 1.0)
+    lot = np.maximum(factor * economic_lot(mean, economics), mean * review_days)
     chance = shortage_chance(mean, np.maximum(lot, terms.moq), economics)
     tail = np.clip((USUAL_CHANCE / chance) ** weights.tail_power, *ADJUSTMENT_BOUNDS)
-    point = weights.scale * tail * _weighted(measured, weights)
-    floor = np.sqrt(weights.scale) * weights.floor * measured.worst_window
-    point = np.maximum(point, floor)
+    point = tail * _weighted(measured, weights)
+    point = np.maximum(point, weights.floor * measured.worst_window)
+    expected = np.minimum(mean * window, point)
+    point = expected + weights.scale * (point - expected)
     return Levels(point, point + lot, mean, chance)
 
 
