@@ -16,6 +16,7 @@ MODULES = (
     "reorder_points",
     "closed_loop",
     "planning",
+    "scale",
     "accuracy",
     "simulation",
     "ml",
