@@ -40,7 +40,7 @@ def what_was_read(report: "Report") -> list[tuple[str, str | Text]]:
     lead = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     terms = [
         f"lead time {lead} days (gamma, CV {given.lead_time_cv:g})",
-        f"review every {given.review_days} days" if given.review_days > 1 else "review every day",
+        f"review every {report.review_days} days" if report.review_days > 1 else "review every day",
         f"holding {given.holding_rate * 100:g} % a year",
         f"margin {given.margin_rate * 100:g} % where the cost is unknown",
         f"{given.order_cost:g} {report.currency} an order line",

@@ -163,7 +163,7 @@ def _read(report: "Report") -> str:
         f"{report.first_day} to {report.last_day}.",
         f"Lead time {low:g} to {high:g} days, gamma with a spread of {given.lead_time_cv:g} of the "
         f"mean; {given.replications} draws (seed {given.seed}), the same for every policy.",
-        f"Review every {given.review_days} day(s), holding {given.holding_rate * 100:g} % a year, "
+        f"Review every {report.review_days} day(s), holding {given.holding_rate * 100:g} % a year, "
         f"{given.order_cost:g} {report.currency} an order line, unmet demand is lost with its "
         f"margin ({given.margin_rate * 100:g} % of the price where the cost is not known).",
         "Every policy starts with the same stock: lead time and 14 days of recent sales.",

@@ -181,6 +181,11 @@ class Report:
         """Days that were replayed."""
         return (self.last_day - self.test_from).days + 1
 
+    @property
+    def review_days(self) -> int:
+        """Days between reviews as replayed: weekly sales cannot be reviewed daily."""
+        return max(self.assumptions.review_days, self.period_days)
+
     def policy(self, key: str) -> PolicyResult:
         """Result of one policy by its key."""
         return next(one for one in self.policies if one.key == key)

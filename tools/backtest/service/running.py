@@ -34,9 +34,8 @@ def backtest(
         return lambda done, whole: progress(stage, done, whole) if progress else None
 
     history = choose(raw, choice, assumptions)
-    measured = measure(
-        history, review_days=assumptions.review_days, progress=told("Forecasting past weeks")
-    )
+    review_days = max(assumptions.review_days, history.panel.period_days)
+    measured = measure(history, review_days=review_days, progress=told("Forecasting past weeks"))
     compared = compare(history, assumptions, progress=told("Replaying policies"))
     return _report(history, assumptions, measured, compared, currency)
 
