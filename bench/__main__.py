@@ -14,6 +14,7 @@ from typing import Any
 MODULES = (
     "startup",
     "reorder_points",
+    "plan_batch",
     "closed_loop",
     "planning",
     "scale",
