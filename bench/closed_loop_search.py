@@ -7,6 +7,9 @@ are the past, the rest is replayed, forwards and backwards: the reversed one is 
 rises towards Christmas. A candidate's score is the mean of its total costs over those of a
 bootstrap on a smoothed level, a common scale for shops of different size. Candidates come from a
 small evolution strategy on the logarithms of the weights.
+
+The shipped weights come from several such searches, each begun where the last one ended; the
+optimum is flat, so another run ends on other weights of about the same cost.
 """
 
 import sys
