@@ -22,6 +22,7 @@ from db.models.purchasing import (
 from db.models.stock import StockLevel
 from db.types import OrderState, ReceiptKind, ShipmentStatus
 from tools.positions.core import DRAFT_LIFE_DAYS, OpenReceipt, StockPosition, in_parts
+from tools.reach.service import orders_here
 
 ON_ORDER_STATES = (
     OrderState.PENDING_APPROVAL, OrderState.APPROVED, OrderState.SENT, OrderState.CONFIRMED,
@@ -32,6 +33,8 @@ _ON_THE_ROAD = (
     ShipmentStatus.IN_TRANSIT, ShipmentStatus.OUT_FOR_DELIVERY, ShipmentStatus.ATTEMPT_FAIL,
     ShipmentStatus.AVAILABLE_FOR_PICKUP, ShipmentStatus.EXCEPTION,
 )  # fmt: skip
+
+OTHERS_ORDER = "another order"  # in place of the number of one outside a person's work
 
 Pair = tuple[int, int]
 
@@ -128,7 +131,7 @@ def _open_receipts(
     """Open balances by pair: of submitted orders, and of our own recent drafts."""
     receipts: dict[Pair, list[OpenReceipt]] = {}
     drafts: dict[Pair, list[OpenReceipt]] = {}
-    rows = session.execute(_open_lines(location_id, item_ids, as_of))
+    rows = session.execute(_open_lines(_shown_number(session), location_id, item_ids, as_of))
     for _line, same in groupby(rows, key=lambda row: row.line_id):
         parts = list(same)
         row = parts[0]
@@ -149,7 +152,16 @@ def _open_receipts(
     return receipts, drafts
 
 
-def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date) -> Any:
+def _shown_number(session: Session) -> Any:
+    """The number of an order, for whom it is to see; what it brings counts for everybody."""
+    if conditions := orders_here(session):
+        return case((and_(*conditions), col(PurchaseOrder.number)), else_=OTHERS_ORDER)
+    return col(PurchaseOrder.number)
+
+
+def _open_lines(
+    shown_number: Any, location_id: int | None, item_ids: list[int] | None, as_of: date
+) -> Any:
     """Lines with an open balance, of submitted orders and of drafts that are not forgotten."""
     line, order = PurchaseOrderLine, PurchaseOrder
     ended = col(line.received_units) + col(line.short_closed_units)
@@ -160,7 +172,7 @@ def _open_lines(location_id: int | None, item_ids: list[int] | None, as_of: date
         line.item_id,
         order.location_id,
         order.id.label("order_id"),  # type: ignore[attr-defined]
-        order.number,
+        shown_number.label("number"),
         order.state,
         order.sent_at,
         balance.label("units"),
