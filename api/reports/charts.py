@@ -75,10 +75,10 @@ def cost_bars(report: "Report") -> str:
     parts = []
     for row, policy in enumerate(report.policies):
         top = svg.TOP + row * (_BAR + _GAP)
-        parts.append(svg.text(_LABEL_WIDTH - 10, top + _BAR * 0.7, policy.name, kind="name end"))
+        parts.append(svg.words(_LABEL_WIDTH - 10, top + _BAR * 0.7, policy.name, kind="name end"))
         parts.append(_stacked(policy, top, width / most, report.currency))
         end = _LABEL_WIDTH + policy.total_cost * width / most
-        parts.append(svg.text(end + 8, top + _BAR * 0.7, f"{policy.total_cost:,.0f}", kind="name"))
+        parts.append(svg.words(end + 8, top + _BAR * 0.7, f"{policy.total_cost:,.0f}", kind="name"))
     return svg.picture(frame, parts, label="Total cost by policy")
 
 

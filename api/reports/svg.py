@@ -74,14 +74,14 @@ def axes(
     for value in ticks(frame.y_low, frame.y_high):
         at = frame.y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{at}" y2="{at}"/>')
-        parts.append(text(LEFT - 8, at + 4, y_form(value), kind="tick end"))
+        parts.append(words(LEFT - 8, at + 4, y_form(value), kind="tick end"))
     shown = ticks(frame.x_low, frame.x_high, about=6) if x_ticks is None else x_ticks
     for value in shown:
         at = frame.x(value)
         parts.append(f'<line class="axis" x1="{at}" x2="{at}" y1="{bottom}" y2="{bottom + 4}"/>')
-        parts.append(text(at, bottom + 18, x_form(value), kind="tick middle"))
+        parts.append(words(at, bottom + 18, x_form(value), kind="tick middle"))
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
-    parts.append(text((LEFT + right) / 2, frame.height - 6, x_title, kind="title middle"))
+    parts.append(words((LEFT + right) / 2, frame.height - 6, x_title, kind="title middle"))
     middle = (TOP + bottom) / 2
     parts.append(
         f'<text class="title middle" transform="translate(14 {middle}) rotate(-90)">'
@@ -90,7 +90,7 @@ def axes(
     return "".join(parts)
 
 
-def text(x: float, y: float, content: str, *, kind: str) -> str:
+def words(x: float, y: float, content: str, *, kind: str) -> str:
     """A text at a place; ``kind`` are its classes."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(content)}</text>'
 

@@ -59,7 +59,7 @@ def sum_svg(found: Sum) -> str:
     drawing = Drawing(
         width=WIDTH, height=height, title=found.title, description=sum_description(found)
     )
-    drawing.text(16, 22, f"{found.title}, {found.uom}", kind="text")
+    drawing.words(16, 22, f"{found.title}, {found.uom}", kind="text")
     running = [0.0]
     for _, value in found.terms:
         running.append(running[-1] + value)
@@ -88,9 +88,9 @@ def _bar(
 ) -> None:
     left, right = sorted((x(ends[0]), x(ends[1])))
     cut = label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
-    drawing.text(_LEFT - 12, top + 14, cut, kind="text", anchor="end")
+    drawing.words(_LEFT - 12, top + 14, cut, kind="text", anchor="end")
     drawing.rect(left, top + 3, max(right - left, 1.0), _ROW - 9, kind=kind, hint=label)
-    drawing.text(right + 6, top + 14, value)
+    drawing.words(right + 6, top + 14, value)
 
 
 def _signed(value: float) -> str:

@@ -90,11 +90,11 @@ def item_svg(chart: ItemChart) -> str:
     """
     _check(chart)
     drawing = Drawing(width=WIDTH, height=HEIGHT, title=chart.title, description=description(chart))
-    drawing.text(_LEFT - 48, 22, chart.title, kind="text")
+    drawing.words(_LEFT - 48, 22, chart.title, kind="text")
     _demand(drawing, chart)
     _stock(drawing, chart)
     for index, note in enumerate(chart.notes[:1]):
-        drawing.text(_LEFT - 48, HEIGHT - 10 - 14 * index, note)
+        drawing.words(_LEFT - 48, HEIGHT - 10 - 14 * index, note)
     return drawing.svg()
 
 
@@ -184,11 +184,11 @@ def _demand(drawing: Drawing, chart: ItemChart) -> None:
     starts = [past.start_on for past in chart.history] + [row.on for row in chart.forecast]
     every = max(1, round(weeks / 8))
     for index in range(0, weeks, every):
-        drawing.text(_LEFT + index * step, bottom + 16, f"{starts[index].day} {starts[index]:%b}")
+        drawing.words(_LEFT + index * step, bottom + 16, f"{starts[index].day} {starts[index]:%b}")
     if chart.history and chart.forecast:
         x = _LEFT + len(chart.history) * step
         drawing.line(x, top, x, bottom, kind="step")
-        drawing.text(x, top - 12, "from today")
+        drawing.words(x, top - 12, "from today")
 
 
 def _stock(drawing: Drawing, chart: ItemChart) -> None:
@@ -207,7 +207,7 @@ def _stock(drawing: Drawing, chart: ItemChart) -> None:
         level = y(float(chart.reorder_point))
         drawing.line(_LEFT, level, _RIGHT, level, kind="limit")
         label = f"reorder point {shown(chart.reorder_point)}"
-        drawing.text(_RIGHT, level - 5, label, anchor="end")
+        drawing.words(_RIGHT, level - 5, label, anchor="end")
     first = chart.stock[0].on
     for due in chart.receipts:
         place = x(float((due.on - first).days))
@@ -221,21 +221,21 @@ def _stock(drawing: Drawing, chart: ItemChart) -> None:
         _beside(drawing, place, top + 10, f"runs out {_day(chart.stockout_on)}", gap=4)
     for index in range(0, len(chart.stock), max(7, len(chart.stock) // 56 * 7)):
         on = chart.stock[index].on
-        drawing.text(x(float(index)), bottom + 16, f"{on.day} {on:%b}")
+        drawing.words(x(float(index)), bottom + 16, f"{on.day} {on:%b}")
 
 
 def _beside(drawing: Drawing, x: float, y: float, words: str, *, gap: float) -> None:
     """Write to the right of a mark, or to its left near the right edge."""
     is_far = x > _LEFT + 0.8 * (_RIGHT - _LEFT)
-    drawing.text(x - gap if is_far else x + gap, y, words, anchor="end" if is_far else "start")
+    drawing.words(x - gap if is_far else x + gap, y, words, anchor="end" if is_far else "start")
 
 
 def _frame(drawing: Drawing, y: Scale, panel: tuple[int, int], label: str) -> None:
     """Grid, axis labels and the name of a part."""
-    drawing.text(_LEFT - 48, panel[0] - 12, label, kind="text")
+    drawing.words(_LEFT - 48, panel[0] - 12, label, kind="text")
     for value in ticks(y.low, y.high):
         drawing.line(_LEFT, y(value), _RIGHT, y(value), kind="grid")
-        drawing.text(_LEFT - 6, y(value) + 4, shown(value), anchor="end")
+        drawing.words(_LEFT - 6, y(value) + 4, shown(value), anchor="end")
 
 
 def _fan(drawing: Drawing, at: Sequence[float], rows: Sequence[Range], y: Scale) -> None:

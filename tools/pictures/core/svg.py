@@ -111,7 +111,7 @@ class Drawing:
             joined = " L".join(f"{point(x)} {point(y)}" for x, y in points)
             self._add("path", f'd="M{joined}{" Z" if closed else ""}"', kind, hint)
 
-    def text(
+    def words(
         self, x: float, y: float, words: str, *, kind: str = "small", anchor: str = "start"
     ) -> None:
         """Write a line of text."""
