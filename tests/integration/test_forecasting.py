@@ -85,7 +85,7 @@ class TestRunForecasts:
             assert row.total_sd["days"] == row.total_quantiles["days"] == [1, 3, 7, 14, 21, 28]
             assert row.total_sd["sd"][0] == pytest.approx(20**0.5, rel=0.4)  # Poisson: sqrt(20)
             assert row.total_quantiles["0.05"][3] < 14 * 20 < row.total_quantiles["0.95"][3]
-            assert set(row.metrics) == {"wmape", "bias", "mase"}
+            assert {"wmape", "bias", "mase"} <= set(row.metrics)
             assert row.metrics["wmape"] < 0.15
 
     def test_new_and_silent_items_get_a_row_that_says_so(

@@ -81,7 +81,7 @@ def _shown(item: Item, location: Location, answer: ForecastAnswer) -> dict[str, 
         "accuracy": {**_rounded(stored.metrics), "horizon_days": ACCURACY_DAYS},
         "why": _why(answer),
         "n_obs": stored.observed_days,
-        "basis": "own",
+        "basis": stored.basis.value,
     }
 
 

@@ -17,7 +17,9 @@ from tools.errors import InvalidInput
 
 EngineName = Literal["local", "processes", "dask"]
 ENGINES: tuple[EngineName, ...] = ("local", "processes", "dask")
-COST_MS: Mapping[str, float] = {"theta": 16.0, "ets": 130.0}  # a series; others about 1
+COST_MS: Mapping[str, float] = {  # a series; others about 1
+    "theta": 16.0, "ets": 130.0, "ces": 14.0, "mstl": 55.0, "auto_theta": 100.0, "arima": 700.0,
+}  # fmt: skip
 WORTH_S = 30.0  # of work in one process: below it, starting others takes longer than they save
 _CHEAP_MS = 1.0
 _AHEAD = 1  # partitions that wait beside those that are computed: bounds the memory

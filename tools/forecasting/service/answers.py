@@ -92,6 +92,7 @@ def forecast_for(
     def quantile(days: float, at: float) -> float:
         return _quantile_from(forecast, skipped=skipped, days=days, level=at)
 
+    low, high = totals.interval_of(lambda at: quantile(horizon_days, at), level=level)
     return ForecastAnswer(
         forecast=forecast,
         as_of_on=run.as_of_on,
@@ -99,8 +100,8 @@ def forecast_for(
         end_on=start + timedelta(days=horizon_days - 1),
         mean=tuple(mean),
         total_mean=sum(mean),
-        total_low=quantile(horizon_days, (1 - level) / 2),
-        total_high=quantile(horizon_days, (1 + level) / 2),
+        total_low=low,
+        total_high=high,
         level=level,
         lead_time=_lead_time_demand(session, forecast, ahead, quantile),
         warnings=tuple(_answer_warnings(forecast, run, skipped=skipped, days=horizon_days)),

@@ -180,14 +180,17 @@ def _sample(
 def _scores(
     panel: Panel, segment: str, models: tuple[str, ...], champions: Champions
 ) -> Mapping[str, selection.Score]:
-    usual = methods.RARE if segment in ("intermittent", "lumpy") else methods.STEADY
+    season = season_of(panel)
+    adi = methods.RARE_ADI if segment in ("intermittent", "lumpy") else 1.0
+    name = DemandClass.SMOOTH if segment == "*" else DemandClass(segment)
+    usual = methods.combination(name, adi=adi, season=season, periods=panel.units.shape[1])
     in_use = champions.get(segment) or champions.get("*") or usual
     return selection.cross_validate(
         panel.units,
         candidates={"champion": tuple(in_use), "challenger": models},
         horizon=max(1, HORIZON_DAYS // panel.period_days),
         windows=WINDOWS,
-        season=season_of(panel),
+        season=season,
     )
 
 

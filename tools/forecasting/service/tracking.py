@@ -63,8 +63,7 @@ def _promised(panel: Panel, batch: Batch) -> drift.Promised:
     low = high = unknown
     at = np.flatnonzero(batch.total_days == days)
     if batch.is_tested and len(at):
-        levels = batch.total_quantiles[:, at[0]]
-        low, high = (levels[:, totals.LEVELS.index(level)] for level in (0.05, 0.95))
+        low, high = totals.intervals(batch.total_quantiles[:, at[0]])
     naive = np.nansum(panel.units[:, -periods:], axis=1)
     return drift.Promised(batch.mean[:, :days].sum(axis=1), low, high, naive)
 
