@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, func, select
 
 from db.models.ingestion import Load
-from db.models.planning import Recommendation
+from db.models.planning import ForecastRun, Recommendation
 from db.types import Action, LoadState
 from tools.errors import Conflict, NotEnoughData
 from tools.forecasting.service.records import latest_run
 from tools.forecasting.service.runs import run_forecasts
+from tools.planning_inputs.service.classes import classify_items
+from tools.planning_inputs.service.scoring import score_overrides
 from tools.replenishment.service import plan_all
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def run_plan(system: "System", progress: Progress | None = None) -> PlanSummary:
         progress=progress,
         engine=system.settings.engine,
     )
+    _take_stock_of_demand(system, forecast_run_id)
     items, recommendations = replan(system)
     return PlanSummary(
         items=items,
@@ -53,6 +56,14 @@ def run_plan(system: "System", progress: Progress | None = None) -> PlanSummary:
         recommendations=recommendations,
         forecast_run_id=forecast_run_id,
     )
+
+
+def _take_stock_of_demand(system: "System", forecast_run_id: int) -> None:
+    """Class items anew, and score the overrides that are over, on the demand just forecast from."""
+    with system.database.write() as session:
+        until = session.get_one(ForecastRun, forecast_run_id).as_of_on
+        classify_items(session, until=until, company=system.company)
+        score_overrides(session, clock=system.clock, company=system.company)
 
 
 def plan_if_due(system: "System") -> bool:
