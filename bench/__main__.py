@@ -1,5 +1,7 @@
 """Measure the promised figures, print them as a table and write ``build/bench.json``.
 
+A run of everything also writes them into ``docs/how-good-is-it.md``.
+
 ``python -m bench [NAME ...]`` runs all modules of this folder or the named ones. Each has a
 ``run() -> list[dict]`` whose rows are ``{name, value, unit, goal, holds}``. Ratios are taken side
 by side in one run, as medians: machines are noisy.
@@ -10,6 +12,8 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from bench import page
 
 MODULES = (
     "startup",
@@ -37,6 +41,8 @@ def main(names: list[str]) -> int:
     out = Path("build/bench.json")
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(rows, indent=2) + "\n")
+    if not names:
+        page.write(rows)
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         mark = "holds" if row["holds"] else "SHORT"
