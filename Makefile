@@ -18,7 +18,7 @@ demo: $(RUNTIME) ## Load a real shop's sales, plan, and talk to the agent
 	@$(BIN)/quartermaster demo
 
 test: $(DEV) ## Run all tests (on PostgreSQL too when QM_TEST_POSTGRES_URL names a server)
-	@$(BIN)/pytest -q -rfE -n 2 --dist loadfile
+	@$(BIN)/pytest -q -rfE -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(DEV) ## Kill, race and load for an hour: the full fault loops and the half-hour soak
 	@QM_TEST_SOAK=1 QM_TEST_FUZZ_EXAMPLES=300 $(BIN)/pytest -q -rfE -m '' tests/fault tests/e2e/test_rest_fuzz.py

@@ -75,14 +75,7 @@ def forecast_for(
         NotEnoughData: No forecast is stored, the stored one is too old, or the item has too short
             a history for one.
     """
-    found = newest(session, item.id, location.id)
-    if found is None:
-        raise NotEnoughData(
-            f"there is no forecast for {item.sku!r} at {location.code!r} yet",
-            next_step="Load its sales if they are missing, then run the plan.",
-        )
-    forecast, run = found
-    _refuse_too_little(item, forecast, run)
+    forecast, run = _stored(session, item, location)
     start = max(today_of(clock, company or Company()), run.as_of_on + timedelta(days=1))
     skipped = (start - run.as_of_on).days - 1
     ahead = _ahead(item, forecast, run, skipped=skipped)
@@ -106,6 +99,18 @@ def forecast_for(
         lead_time=_lead_time_demand(session, forecast, ahead, quantile),
         warnings=tuple(_answer_warnings(forecast, run, skipped=skipped, days=horizon_days)),
     )
+
+
+def _stored(session: Session, item: Item, location: Location) -> tuple[Forecast, ForecastRun]:
+    """Return the newest forecast in use, or say what is missing for one."""
+    found = newest(session, item.id, location.id)
+    if found is None:
+        raise NotEnoughData(
+            f"there is no forecast for {item.sku!r} at {location.code!r} yet",
+            next_step="Load its sales if they are missing, then run the plan.",
+        )
+    _refuse_too_little(item, *found)
+    return found
 
 
 def _ahead(item: Item, forecast: Forecast, run: ForecastRun, *, skipped: int) -> list[float]:
