@@ -4,6 +4,7 @@ One thread looks round, a small pool works. A turn never runs inside a request, 
 tab stops nothing; a step that fails is logged once and the next one runs.
 """
 
+import gc
 import logging
 import secrets
 import threading
@@ -195,7 +196,14 @@ class Background:
         self._wake.set()  # the next turn of this thread may be waiting
 
     def _warm(self) -> None:
+        """Load what answers need; what is loaded then stays and is never searched for garbage.
+
+        A full collection over all of it stopped the whole process for a fifth of a second, every
+        few seconds under load, and whoever held the trail's lock with it.
+        """
         self._system.conversations.warm()
+        gc.collect()
+        gc.freeze()
 
     def _tell(self, approval_number: str) -> None:
         self._deliver()  # first, so that the thread hears of a sent order at once

@@ -48,6 +48,13 @@ def actor_by_login(session: Session, login: str) -> Actor:
     return _actor(user)
 
 
+_USER = (
+    select(User)
+    .where(col(User.id) == bindparam("user_id"))
+    .execution_options(populate_existing=True)
+)
+
+
 def actor_by_id(session: Session, user_id: int) -> Actor:
     """Return the active person with this id.
 
@@ -58,7 +65,7 @@ def actor_by_id(session: Session, user_id: int) -> Actor:
     user = once(
         session,
         (User, user_id),
-        lambda: session.get(User, user_id, populate_existing=True),
+        lambda: session.exec(_USER, params={"user_id": user_id}).one_or_none(),
         of=(User,),
     )
     if user is None:

@@ -21,7 +21,7 @@ from tools.catalog.service import resolve_item, resolve_supplier
 from tools.purchasing.core.answers import Promise, spread
 from tools.purchasing.core.views import Check, LineView, OrderPage, OrderView, PendingApproval
 from tools.purchasing.service.promises import stored_promises
-from tools.purchasing.service.rows import load
+from tools.purchasing.service.rows import lines_of, load, offers_of
 from tools.reach.service import orders_here
 
 
@@ -157,16 +157,27 @@ def _around(session: Session, orders: Sequence[PurchaseOrder]) -> _Around:
         found.approvals[approval.order_id] = PendingApproval(
             approval.number, approval.version, approval.required_role, approval.expires_at
         )
-    _add_lines(session, ids, found)
+    _add_lines(session, orders, found)
     return found
 
 
-def _add_lines(session: Session, ids: list[int], found: _Around) -> None:
-    rows = session.exec(_LINES, params={"ids": ids}).all()
+def _add_lines(session: Session, orders: Sequence[PurchaseOrder], found: _Around) -> None:
+    rows = _lines(session, orders)
     parts = stored_promises(session, [line.id for line, _, _ in rows])
     for line, item, offer in rows:
         view = _line_view(line, item, offer, parts.get(line.id, ()))
         found.lines.setdefault(line.order_id, []).append(view)
+
+
+def _lines(
+    session: Session, orders: Sequence[PurchaseOrder]
+) -> Sequence[tuple[PurchaseOrderLine, Item, SupplierItem | None]]:
+    """Return the lines of orders; of one order what this transaction knows of it already."""
+    if len(orders) == 1:
+        offers = offers_of(session, orders[0])
+        known = lines_of(session, orders[0].id)
+        return [(line, item, offers.get(item.id)) for line, item in known]
+    return session.exec(_LINES, params={"ids": [order.id for order in orders]}).all()
 
 
 def _line_view(
